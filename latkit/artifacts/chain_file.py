@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,10 +16,10 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from latkit._io import reading
+from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, Shape, Value, make_op
-from latkit.runtimes.onnx.file import EXPECTED
+from latkit.runtimes.onnx.file import EXPECTED, load_model
 
 EPSILON = 1e-5
 """Of the batch norms that latkit's modules have."""
@@ -31,6 +32,8 @@ class Chain(NamedTuple):
 
     network: Network
     weights: Mapping[str, Tensor]
+    batch: int
+    """Images at once."""
 
 
 def read_chain(path: str | os.PathLike[str], name: str = "") -> Chain:
@@ -39,13 +42,7 @@ def read_chain(path: str | os.PathLike[str], name: str = "") -> Chain:
     Batch norms are folded into the convolutions. Raises BadFile for no ONNX file, and UsageError, which names the node,
     for a file that is quantized already, has branches, or holds an operator that no op of latkit is.
     """
-    with reading(path, EXPECTED):
-        try:
-            model = onnx.load(path)
-            onnx.checker.check_model(model)
-        except Exception as error:  # protobuf and onnx raise many kinds
-            raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
-    graph = model.graph
+    graph = _load(path).graph
     constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     constants |= {
         node.output[0]: numpy_helper.to_array(attribute.t)
@@ -57,7 +54,7 @@ def read_chain(path: str | os.PathLike[str], name: str = "") -> Chain:
     inputs = [item for item in graph.input if item.name not in constants]
     if len(inputs) != 1:
         raise UsageError(f"{path}: expected a chain of ops with one input, but found {len(inputs)} inputs")
-    sizes = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim][1:]
+    batch, *sizes = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim] or [0]
     if not sizes or min(sizes) < 1:
         raise UsageError(f"{path}: expected an input of fixed size, but found {sizes or 'none'}; export it with sizes")
     reader = _Reader(tuple(sizes), constants)
@@ -72,7 +69,19 @@ def read_chain(path: str | os.PathLike[str], name: str = "") -> Chain:
     reader.flush()
     if not reader.ops:
         raise UsageError(f"{path}: expected a chain of ops, but found none")
-    return Chain(Network(tuple(reader.ops), name), reader.weights)
+    return Chain(Network(tuple(reader.ops), name), reader.weights, max(batch, 1))
+
+
+def _load(path: str | os.PathLike[str]) -> onnx.ModelProto:
+    """The model with its weights. Raises BadFile."""
+    model = load_model(path)
+    with reading(path, EXPECTED):
+        try:
+            onnx.load_external_data_for_model(model, str(Path(path).parent))
+            onnx.checker.check_model(model)
+        except Exception as error:  # protobuf and onnx raise many kinds
+            raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
+    return model
 
 
 def _take(reader: _Reader, node: onnx.NodeProto, path: object) -> None:
@@ -90,6 +99,8 @@ def _take(reader: _Reader, node: onnx.NodeProto, path: object) -> None:
         READERS[node.op_type](reader, settings, values)
     except UsageError as error:
         raise UsageError(f"{title}: {error}") from error
+    except (ValueError, IndexError, TypeError, RuntimeError) as error:  # weights that are missing, or of other shapes
+        raise UsageError(f"{title}: expected weights in the file, but {one_line(str(error))}") from error
 
 
 @dataclass

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latkit._io import make_folder
 from latkit.artifacts.chain_file import read_chain
 from latkit.errors import NotMeasured, UsageError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network
@@ -17,11 +16,13 @@ from latkit.ops.precision import FP32
 from latkit.progress import Callbacks
 from latkit.runtimes import get_runtime
 from latkit.search import DataSplit, Recipe, TrainedNetwork, load_data, load_network
+from latkit.search.quantization.folder import begin, finished_result
 from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import (
     CHECKPOINT_FILE,
     QUANTIZED_FILE,
     LayerPolicy,
+    QuantizeInputs,
     QuantizeResult,
     Variant,
 )
@@ -75,7 +76,8 @@ def quantize(
         raise UsageError(
             f"expected images of shape {network.network.input_shape} to calibrate on, but found {images.shape}"
         )
-    saved = _finished(folder, request, network)
+    inputs = _inputs(request, network, images)
+    saved = finished_result(folder, inputs)
     if saved is not None:
         return QuantizeRun(saved, folder)
     model = fit_precisions(workspace, request, space, callbacks)
@@ -85,10 +87,10 @@ def quantize(
         (latency, (request.latency_ms or 0) / 1e3) if request.latency_ms else (size, (request.size_mb or 0) * 1e6)
     )
     problem = PolicyProblem(space, table, bound)
-    make_folder(folder)
+    begin(folder, inputs)
     quantizer = Quantizer(network, images, request.settings, callbacks.progress)
     work = _Work(workspace, request, problem, latency, size, quantizer, folder, callbacks)
-    result = work.run(model)
+    result = work.run(model, inputs)
     result.save(folder / QUANTIZED_FILE)
     return QuantizeRun(result, folder)
 
@@ -101,26 +103,25 @@ class _Work:
     request: QuantizeRequest
     problem: PolicyProblem
     latency: LatencyTable
-    size: AdditiveTable
+    size: SizeTable
     quantizer: Quantizer
     folder: Path
     callbacks: Callbacks
 
-    def run(self, model: AdditiveModel) -> QuantizeResult:
+    def run(self, model: AdditiveModel, inputs: QuantizeInputs) -> QuantizeResult:
         """The policies, their files, and their measurements."""
-        space, request = self.problem.space, self.request
+        space = self.problem.space
         found, judged, divergences = self.quantizer.policies(self.problem, self.folder)
         policies = {name: uniform_policy(space, name) for name in common_precisions(space)} | dict(found)
         measured = self._measured(model, policies)
         winner = self.quantizer.winner(self.problem, policies, judged)
-        quantity, bound = ("latency_ms", request.latency_ms) if request.latency_ms else ("size_mb", request.size_mb)
         return QuantizeResult(
-            target=str(request.target),
+            target=inputs.target,
             network=self.quantizer.trained.network.title,
-            network_key=self.quantizer.trained.network.key,
-            quantity=quantity,  # type: ignore[arg-type]
-            bound=bound or math.inf,
-            settings=request.settings,
+            network_key=inputs.network_key,
+            quantity=inputs.quantity,
+            bound=inputs.bound,
+            settings=inputs.settings,
             winner=winner,
             judged_accuracy=dict(judged),
             layers=self._layers(policies[winner], divergences),
@@ -171,10 +172,18 @@ class _Work:
         return tuple(layers)
 
 
-def size_table(space: ChainSpace) -> AdditiveTable:
+class SizeTable(AdditiveTable):
+    """Bytes."""
+
+    def format_value(self, value: float) -> str:
+        """Bytes as megabytes."""
+        return f"{value / 1e6:.6g} MB"
+
+
+def size_table(space: ChainSpace) -> SizeTable:
     """Bytes of the weights, each in the precision of its op."""
     rows = per_candidate(space, lambda op: float(op.parameter_bytes))
-    return AdditiveTable(space.name, space.key, rows, float(sum(op.parameter_bytes for op in fixed_ops(space))))
+    return SizeTable(space.name, space.key, rows, float(sum(op.parameter_bytes for op in fixed_ops(space))))
 
 
 def _check_task(name: str, recipe: Path) -> None:
@@ -228,13 +237,16 @@ def fit_precisions(
         raise NotMeasured(reasons or str(error)) from error
 
 
-def _finished(folder: Path, request: QuantizeRequest, trained: TrainedNetwork) -> QuantizeResult | None:
-    """The saved result of the same request. Raises UsageError where the folder holds another one."""
-    path = folder / QUANTIZED_FILE
-    if not path.exists():
-        return None
-    saved = load_record(QuantizeResult, path)
-    requested = (str(request.target), trained.network.key, request.latency_ms or request.size_mb, request.settings)
-    if (saved.target, saved.network_key, saved.bound, saved.settings) != requested:
-        raise UsageError(f"{path}: expected the result of the same request, but found another; give another --name")
-    return saved
+def _inputs(request: QuantizeRequest, network: TrainedNetwork, images: DataSplit) -> QuantizeInputs:
+    """What the result follows from."""
+    quantity, bound = ("latency_ms", request.latency_ms) if request.latency_ms else ("size_mb", request.size_mb)
+    return QuantizeInputs(
+        target=str(request.target),
+        network_key=network.network.key,
+        weights_sha256=network.facts.weights_sha256,
+        data_sha256=images.sha256,
+        precisions=request.precisions,
+        quantity=quantity,  # type: ignore[arg-type]
+        bound=bound or math.inf,
+        settings=request.settings,
+    )

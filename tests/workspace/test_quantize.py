@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.nn import build_module
@@ -15,11 +19,12 @@ from latkit.search import TrainedNetwork, load_data
 from latkit.search.data import DataSplit
 from latkit.search.quantization.evaluator import JudgedImages
 from latkit.search.quantization.finetune import Finetuning, finetune
+from latkit.search.quantization.folder import begin
 from latkit.search.quantization.problem import PolicyProblem
-from latkit.search.quantization.records import QuantizeSettings
+from latkit.search.quantization.records import QuantizeInputs, QuantizeSettings
 from latkit.search.quantization.run import Quantizer
 from latkit.search.quantization.simulation import SimulatedNetwork
-from latkit.search.quantization.user_network import network_of_module
+from latkit.search.quantization.user_network import network_of_file, network_of_module
 from latkit.spaces.precisions import network_precisions, uniform_policy
 from latkit.targets import Target
 from latkit.workspace import Workspace
@@ -132,3 +137,74 @@ def test_images_of_another_shape_and_two_bounds_are_refused(tmp_path: Path, digi
 def test_a_file_of_another_kind_is_refused() -> None:
     with pytest.raises(UsageError, match=r"an ONNX file of a chain, but found shoes\.tflite"):
         request(model="shoes.tflite")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({}, "weights_sha256"),
+        ({"latency_ms": 0.001, "size_mb": None}, "quantity"),
+        ({"precisions": ("fp32", "int8-dynamic")}, "precisions"),
+        ({"size_mb": 0.002}, "bound"),
+    ],
+)
+def test_a_folder_of_other_weights_or_another_request_is_refused(
+    tmp_path: Path, digits: DataSplit, changes: dict[str, object], field: str
+) -> None:
+    workspace = Workspace.init(tmp_path)
+    inputs = QuantizeInputs(
+        target="here/onnxruntime-t1-fp32-b1",
+        network_key=NETWORK.key,
+        weights_sha256=trained(digits).facts.weights_sha256 if changes else "0" * 64,
+        data_sha256=digits.sha256,
+        precisions=("fp32", "int8"),
+        quantity="size_mb",
+        bound=0.001,
+        settings=SETTINGS,
+    )
+    begin(workspace.search_dir("tiny-quantized"), inputs)
+    with pytest.raises(UsageError, match=f"expected {field} to be .* give another --name"):
+        workspace.quantize(request(**{"size_mb": 0.001, **changes}), trained=trained(digits), data=digits)
+
+
+def test_the_folder_of_a_search_is_not_written_into(tmp_path: Path, digits: DataSplit) -> None:
+    workspace = Workspace.init(tmp_path)
+    folder = workspace.search_dir("first")
+    folder.mkdir()
+    (folder / "recipe.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"first holds a search; give another --name"):
+        workspace.quantize(request(name="first"), trained=trained(digits), data=digits)
+
+
+def test_an_infinite_bound_is_refused() -> None:
+    with pytest.raises(UsageError, match="finite"):
+        request(size_mb=float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("axes", "weight", "message"),
+    [
+        ([1, 2], "weight", "outputs differ by up to"),  # a mean of rows, not of the image
+        ([2, 3], "computed", r"node 'scores' \(Gemm\): expected weights in the file"),
+    ],
+)
+def test_a_file_that_the_ops_do_not_repeat_is_refused(
+    tmp_path: Path, digits: DataSplit, axes: list[int], weight: str, message: str
+) -> None:
+    nodes = [
+        *([helper.make_node("Neg", ["weight"], ["computed"])] if weight == "computed" else []),
+        helper.make_node("ReduceMean", ["images"], ["means"], axes=axes, keepdims=0),
+        helper.make_node("Gemm", ["means", weight], ["scores"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "means",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 8, 8, 8))],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, (1, 10))],
+        [numpy_helper.from_array(np.eye(10, 8, dtype=np.float32), "weight")],
+    )
+    path = tmp_path / "means.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]), path)
+    images = dataclasses.replace(digits, channels=8, mean=(0.5,) * 8, std=(0.5,) * 8)
+    with pytest.raises(UsageError, match=message):
+        network_of_file(path, images)

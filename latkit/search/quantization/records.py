@@ -11,6 +11,8 @@ from latkit.search.records.base import Record
 from latkit.search.records.result import Positive
 
 QUANTIZED_FILE = "quantized.json"
+INPUTS_FILE = "inputs.json"
+"""In the folder of a quantization, from its beginning."""
 EPISODES_FILE = "episodes.jsonl"
 CHECKPOINT_FILE = "training-{}.pt"
 
@@ -31,6 +33,21 @@ class QuantizeSettings(Record):
     learning_rate: float = Field(default=0.002, gt=0)
     test_images: int = Field(default=10_000, ge=1)
     """Maximum number of test images on which files are run."""
+
+
+class QuantizeInputs(Record):
+    """What a result follows from."""
+
+    format: Literal["latkit-quantization-inputs-1"] = "latkit-quantization-inputs-1"
+    target: str
+    network_key: str
+    """Of its ops, without weights."""
+    weights_sha256: str
+    data_sha256: str
+    precisions: tuple[str, ...]
+    quantity: Literal["latency_ms", "size_mb"]
+    bound: Positive
+    settings: QuantizeSettings
 
 
 class LayerPolicy(Record):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from latkit.artifacts.chain_file import read_chain
+from latkit.artifacts.chain_file import Chain, read_chain
 from latkit.artifacts.weights import for_inference
-from latkit.errors import UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.nn import example_input
 from latkit.runtimes import get_runtime
 from latkit.search.data import DataSplit
 from latkit.search.training.trained_network import TrainedNetwork
+
+MAX_DIFFERENCE = 1e-3
+"""Maximum difference of outputs, relative to the largest: what rounding makes is far less."""
 
 
 def network_of_file(path: Path, data: DataSplit, name: str = "") -> TrainedNetwork:
@@ -25,7 +30,26 @@ def network_of_file(path: Path, data: DataSplit, name: str = "") -> TrainedNetwo
     if chain.network.input_shape != data.shape:
         raise UsageError(f"{path}: expected images of {data.shape}, those of the data, but it takes "
                          f"{chain.network.input_shape}")  # fmt: skip
-    return TrainedNetwork(chain.network, chain.weights, data.mean, data.std, data.class_names)
+    found = TrainedNetwork(chain.network, chain.weights, data.mean, data.std, data.class_names)
+    _check_outputs(path, found.layers, chain)
+    return found
+
+
+def _check_outputs(path: Path, layers: nn.Module, chain: Chain) -> None:
+    """Raise UsageError where the ops compute something else than the file: a node has a setting that no op has."""
+    images = torch.randn(chain.batch, *chain.network.input_shape, generator=torch.Generator().manual_seed(0))
+    try:
+        expected = get_runtime("onnxruntime").load(path)(images)
+    except Exception as error:  # onnxruntime raises many kinds
+        raise BadFile(path, "a network that onnxruntime runs", "one that it refuses").with_detail(error) from error
+    with torch.inference_mode():
+        found = layers(images)
+    difference = float((found - expected).abs().max()) if found.shape == expected.shape else math.inf
+    if not difference <= MAX_DIFFERENCE * float(expected.abs().max()):
+        raise UsageError(
+            f"{path}: expected a chain that latkit's ops repeat, but their outputs differ by up to {difference:.3g}: "
+            "a node has a setting that no op has, such as other axes"
+        )
 
 
 def network_of_module(module: nn.Module, data: DataSplit, name: str = "") -> TrainedNetwork:

@@ -12,6 +12,8 @@ from latkit.errors import UsageError
 from latkit.search.quantization.records import QuantizeSettings
 from latkit.workspace.requests.base import PlannedRequest, TargetField
 
+FinitePositive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class QuantizeRequest(PlannedRequest):
     """Choose the precision of every op of a trained network, under one bound."""
@@ -19,10 +21,10 @@ class QuantizeRequest(PlannedRequest):
     target: TargetField
     model: str
     """A finished search, or an ONNX file of a chain of convolutions, pools and fully connected layers."""
-    latency_ms: Annotated[float, Field(gt=0)] | None = None
-    size_mb: Annotated[float, Field(gt=0)] | None = None
+    latency_ms: FinitePositive | None = None
+    size_mb: FinitePositive | None = None
     """Of the weights."""
-    energy_mj: Annotated[float, Field(gt=0)] | None = None
+    energy_mj: FinitePositive | None = None
     """Of one inference. No runtime reports the energy of an op, so it is refused."""
     precisions: tuple[str, ...] = ("fp32", "int8")
     data: str | None = None
