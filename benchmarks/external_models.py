@@ -31,7 +31,7 @@ from latkit.devices import Local, add_device
 from latkit.errors import NotMeasured
 from latkit.graphs import Graph, partition_graph
 from latkit.latency_models.kernels import KernelModel, Prediction
-from latkit.latency_models.kernels.features import kernel_specs
+from latkit.latency_models.kernels.features import MAX_TIMED, kernel_specs, timed_parts
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import select
 from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_models
@@ -118,8 +118,10 @@ def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[st
     workload = measurement.workload
     if not isinstance(workload, Graph):
         return False
-    parts = partition_graph(workload, rules)
-    return len(parts.kernels) <= 2 and any(spec.key in keys for spec in kernel_specs(parts))
+    parts = timed_parts(workload, rules)
+    return (
+        parts is not None and len(parts.kernels) <= MAX_TIMED and any(spec.key in keys for spec in kernel_specs(parts))
+    )
 
 
 def latencies(measurements: Sequence[Measurement], estimator: str) -> dict[str, float]:

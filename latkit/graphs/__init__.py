@@ -1,6 +1,6 @@
 """Graphs: external networks, of ONNX or TFLite, and their kernels, as records without disk, device or torch."""
 
-from latkit.graphs.generators import networks
+from latkit.graphs.generators import networks, stacks
 from latkit.graphs.graph import OPSET, Constant, Graph, Node, Tensor
 from latkit.graphs.model_file import FileTensor, ModelFile
 from latkit.graphs.node import Quantization
@@ -27,4 +27,5 @@ __all__ = [
     "networks",
     "node_macs",
     "partition_graph",
+    "stacks",
 ]

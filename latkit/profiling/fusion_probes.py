@@ -11,7 +11,7 @@ from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
 from latkit.errors import ExportError
-from latkit.graphs import Candidate, Graph, Rule, candidates, partition_graph
+from latkit.graphs import Candidate, Graph, Rule, candidates, partition_graph, stacks
 from latkit.graphs.reported import reported_rules
 from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion import decide, probes
@@ -85,18 +85,20 @@ def collect_kernels(
         return probing.done
     runtime = get_runtime(collection.store.target.runtime)
     drawn = list(networks) if networks is not None else _drawn(collection)
-    rules = learn_rules(probing, path, drawn)
+    stacked = _in_precision(collection, stacks(runtime.graph_dialect)) if networks is None else []
+    rules = learn_rules(probing, path, [*drawn, *stacked])
     if rules is None:
         return probing.done
     sampling_plan = plan(drawn, rules)
-    calibration_networks = drawn[:CALIBRATION_NETWORKS]
+    calibration = [*drawn[:CALIBRATION_NETWORKS], *stacked, *_kernels(stacked, rules)]
     neighbors = [*sampling_plan.needed, *sampling_plan.pairs] if runtime.converts_layouts else []
-    if probing.measure(calibration_networks) and probing.measure(neighbors):
+    if probing.measure(calibration) and probing.measure(neighbors):
         while probing.done.finished:
-            known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
-            free = [p for p in sampling_plan.kernels if p.graph.title not in probing.done.failed]
+            measured = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
+            free = [p for p in sampling_plan.kernels if p.timed.title not in probing.done.failed]
+            known = {p.key: measured[p.timed.key] for p in free if p.timed.key in measured}
             n_known = sum(spec.key in known for spec in free)
-            batch = choose_kernels(free, known, min(BATCH, count - n_known))
+            batch = choose_kernels(free, sampling_plan.shares, known, min(BATCH, count - n_known))
             if not batch or not probing.measure(batch):
                 break
     return probing.done
@@ -104,21 +106,34 @@ def collect_kernels(
 
 def _drawn(collection: Collection) -> list[Graph]:
     """The networks that kernels are drawn from, in the target's precision. Raises ExportError if none can be made."""
+    return _in_precision(collection, drawn_networks(get_runtime(collection.store.target.runtime).graph_dialect))
+
+
+def _in_precision(collection: Collection, networks: Sequence[Graph]) -> list[Graph]:
+    """Networks in the target's precision, the first `QUANTIZED_NETWORKS` of them if they are quantized for it.
+
+    Raises ExportError if none can be made.
+    """
     target = collection.store.target
     runtime = get_runtime(target.runtime)
-    drawn = drawn_networks(runtime.graph_dialect)
     if target.precision == runtime.precisions[0]:
-        return drawn
+        return list(networks)
+    chosen = networks[:QUANTIZED_NETWORKS]
     found, reason = [], ExportError(f"no network to quantize for {target}")
-    for done, network in enumerate(drawn[:QUANTIZED_NETWORKS], start=1):
+    for done, network in enumerate(chosen, start=1):
         try:
             found.append(runtime.quantized_graph(network, target.precision))
         except ExportError as error:
             reason = error
-        collection.progress.advance("quantizing", done, QUANTIZED_NETWORKS, network.title)
+        collection.progress.advance("quantizing", done, len(chosen), network.title)
     if not found:
         raise reason
     return found
+
+
+def _kernels(networks: Iterable[Graph], rules: frozenset[Rule]) -> dict[Graph, str]:
+    """The kernels of networks as they are measured, and their keys."""
+    return {spec.timed: spec.key for network in networks for spec in kernel_specs(partition_graph(network, rules))}
 
 
 def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:
@@ -187,10 +202,10 @@ def collect_models(
     if rules is None:
         return probing.done
     sampling_plan = plan(graphs, rules)
-    kernels = dict.fromkeys(spec.graph for graph in graphs for spec in kernel_specs(partition_graph(graph, rules)))
+    kernels = _kernels(graphs, rules)
     pairs = sampling_plan.pairs if get_runtime(collection.store.target.runtime).converts_layouts else ()
     probing.measure([*kernels, *pairs, *graphs])
-    failed = {kernel.key for kernel in kernels if kernel.title in probing.done.failed}
+    failed = {key for kernel, key in kernels.items() if kernel.title in probing.done.failed}
     if failed:
         _save_rules(collection, path, _decided(path, collection.environment().runtime_version), failed)
     return probing.done

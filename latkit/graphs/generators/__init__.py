@@ -13,6 +13,7 @@ from latkit.graphs.generators.assorted import assorted
 from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
 from latkit.graphs.generators.convolutional import (
     decoder,
+    grouped,
     inverted,
     last_axis_blocks,
     padded,
@@ -21,6 +22,7 @@ from latkit.graphs.generators.convolutional import (
     separable,
 )
 from latkit.graphs.generators.parts import Draw
+from latkit.graphs.generators.stacked import STACKS
 from latkit.graphs.graph import Graph
 from latkit.graphs.onnx.builder import GraphBuilder
 
@@ -39,6 +41,7 @@ FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
     "decoder": decoder,
     "padded": padded,
     "assorted": assorted,
+    "grouped": grouped,
 }
 """By name."""
 
@@ -51,3 +54,8 @@ def networks(seed: int = 0, dialect: str = "onnx") -> Iterator[Graph]:
             rng = Draw(f"{seed}/{number}/{name}")
             yield family(DIALECTS[dialect].builder(), rng, f"{name}-{number}")
         number += 1
+
+
+def stacks(dialect: str = "onnx") -> list[Graph]:
+    """Networks of equal blocks: millions of weights in few different kernels."""
+    return [stack(DIALECTS[dialect].builder(), name) for name, stack in STACKS.items()]

@@ -71,6 +71,21 @@ def residual(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     return b.graph([add_classifier(b, rng, x)], name)
 
 
+def grouped(b: GraphBuilder, rng: Draw, name: str) -> Graph:
+    """Bottlenecks whose 3x3 convolutions are in groups of one width, narrow or wide; with or without a gate."""
+    x, _ = add_image(b, rng)
+    width, kind = rng.choice((4, 8, 8, 12, 16, 24, 32, 64)), rng.choice(("grouped", "gated"))
+    for _ in range(2 * draw_depth(rng)):
+        given, size = b.shape(x)[1], b.shape(x)[2]
+        stride = 2 if rng.random() < 0.4 and size > 7 else 1
+        channels = draw_channels(rng, given, size // stride)
+        channels = max(channels // width, 1) * width
+        y = _ResidualBranch(kind, "relu", stride, channels, width).add(b, rng, x)
+        x = x if channels == given and stride == 1 else b.conv(x, channels, 1, stride)
+        x = b.activation("relu", b.binary("Add", y, x))
+    return b.graph([add_classifier(b, rng, x)], name)
+
+
 @dataclass(frozen=True, slots=True)
 class _ResidualBranch:
     """The branch beside a shortcut."""

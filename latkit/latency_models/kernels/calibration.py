@@ -13,6 +13,9 @@ from latkit.latency_models.conformal import half_width
 MIN_NETWORKS = 5
 """With fewer whole networks, only the prediction error is learned from them, no calibration."""
 
+NETWORK_ERROR, KERNEL_ERROR = 0.03, 0.15
+"""Expected relative errors of networks of measured kernels, and, beyond that, of networks of predicted ones."""
+
 UNKNOWN_ERROR = 0.3
 """Half width of an interval, relative, where no network was measured."""
 
@@ -34,21 +37,41 @@ class NetworkCalibration:
     """The same for networks with no measured kernel."""
 
 
-def calibrate(known: Floats, predicted: Floats, seconds: Floats, fixed_s: float) -> NetworkCalibration:
-    """Fit on the cost terms of measured networks, shape (n, 3): kernels less savings in seconds, kernels, weights.
+@dataclass(frozen=True, slots=True)
+class MeasuredNetworks:
+    """Whole networks that were measured: n of them."""
 
-    `known` takes measured kernels, `predicted` those kernels as predicted when left out. `seconds`, shape (n,), are the
-    networks' without the fixed cost.
-    """
+    known: Floats
+    """Cost terms, shape (n, 3): kernels less savings in seconds, kernels, weights; measured kernels where they are."""
+    predicted: Floats
+    """The same, with those kernels as predicted when left out."""
+    shares: Floats
+    """Share of the kernels' seconds that was measured, shape (n,)."""
+    seconds: Floats
+    """Without the fixed cost, shape (n,)."""
+
+    @property
+    def precisions(self) -> Floats:
+        """Inverse of each network's expected error, at most 1, shape (n,).
+
+        What a network takes beyond its kernels is as uncertain as the prediction of those that were not measured.
+        """
+        errors: Floats = np.hypot(NETWORK_ERROR, KERNEL_ERROR * (1 - self.shares))
+        return NETWORK_ERROR / errors
+
+
+def calibrate(networks: MeasuredNetworks, fixed_s: float) -> NetworkCalibration:
+    """Fit on measured networks."""
+    known, seconds, precisions = networks.known, networks.seconds, networks.precisions
     if len(seconds) < MIN_NETWORKS:
         return NetworkCalibration(networks=len(seconds))
-    scale, per_kernel_s, per_weight_s = (float(weight) for weight in _relative_fit(known, seconds))
-    errors = [_held_out_errors(known, terms, seconds, fixed_s) for terms in (known, predicted)]
+    scale, per_kernel_s, per_weight_s = (float(weight) for weight in _relative_fit(known, seconds, precisions))
+    errors = [_held_out_errors(networks, terms, fixed_s) for terms in (known, networks.predicted)]
     measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
     return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(seconds), measured_error, predicted_error)
 
 
-def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
+def _relative_fit(cost_terms: Floats, seconds: Floats, precisions: Floats) -> Floats:
     """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,).
 
     Networks with a large error count less, as in `fit_terms`: a kernel that a network's neighbors slow down would
@@ -58,19 +81,20 @@ def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
 
     scale = cost_terms.max(axis=0).clip(min=1e-12)
     relative = cost_terms / scale / seconds[:, None]
-    counts = np.ones(len(seconds))
+    counts = precisions
     found = np.zeros(3)
     for _ in range(PASSES):
         found, _ = nnls(relative * counts[:, None], counts)
-        counts = huber_weights(np.abs(relative @ found - 1))
+        counts = precisions * huber_weights(precisions * np.abs(relative @ found - 1))
     unscaled: Floats = found / scale
     return unscaled
 
 
-def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
+def _held_out_errors(networks: MeasuredNetworks, cost_terms: Floats, fixed_s: float) -> Floats:
     """Relative error on every network when it is left out of the fit, shape (n,)."""
+    seconds = networks.seconds
     errors = np.empty(len(seconds))
     for place in range(len(seconds)):
-        weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
+        weights = _relative_fit(*(np.delete(one, place, 0) for one in (networks.known, seconds, networks.precisions)))
         errors[place] = (fixed_s + cost_terms[place] @ weights) / (fixed_s + seconds[place]) - 1
     return errors

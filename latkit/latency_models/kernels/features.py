@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.graphs import Graph, Kernel, Partition
+from latkit.graphs import Graph, Kernel, Partition, Rule, partition_graph
 from latkit.graphs.dialects import units_of
+from latkit.graphs.onnx.channels_last import with_channels_last, without_channels_last
 from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
 from latkit.latency_models.roofline import TILE, up
+
+MAX_TIMED = 2
+"""Maximum number of kernels that are measured together: a pair of neighbors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,10 @@ class KernelSpec:
     """A kernel cut from its network, with its properties that need no measurement."""
 
     key: str
-    """Key of its graph."""
+    """Key of its graph, without the transpositions around what it is measured with."""
     graph: Graph
+    timed: Graph
+    """What is measured: the graph, with the channels last where its runtime has them so (`with_channels_last`)."""
     kind: str
     anchor: str
     macs: int
@@ -60,12 +66,13 @@ def kernel_specs(parts: Partition) -> list[KernelSpec]:
 
 
 def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
-    units = units_of(part)
+    units, timed = units_of(part), with_channels_last(part)
     anchor = next((place for place, unit in enumerate(units) if unit.kind == kernel.anchor), 0)
     tensors = part.tensors()
     return KernelSpec(
-        key,
+        key if timed is part else without_channels_last(timed).key,
         part,
+        timed,
         kernel.kind,
         kernel.anchor,
         part.macs,
@@ -79,6 +86,20 @@ def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
             if place != anchor
         ),
     )
+
+
+def timed_parts(graph: Graph, rules: Collection[Rule]) -> Partition | None:
+    """A measured graph as its model sees it: without the transpositions around a kernel, or two neighbors.
+
+    None for one that was measured without those that its runtime would remove.
+    """
+    parts = partition_graph(graph, rules)
+    bare = without_channels_last(graph)
+    if bare is not graph:
+        inner = partition_graph(bare, rules)
+        return inner if len(inner.kernels) <= MAX_TIMED else parts
+    is_part = len(parts.kernels) <= MAX_TIMED
+    return None if is_part and with_channels_last(graph) is not graph else parts
 
 
 def roofline(spec: KernelSpec) -> Floats:

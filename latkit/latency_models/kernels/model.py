@@ -23,8 +23,8 @@ from latkit.latency_models.kernels.adjacency import (
     group_pairs,
     saved_by_edge,
 )
-from latkit.latency_models.kernels.calibration import NetworkCalibration, calibrate
-from latkit.latency_models.kernels.features import KernelSpec, kernel_specs
+from latkit.latency_models.kernels.calibration import MeasuredNetworks, NetworkCalibration, calibrate
+from latkit.latency_models.kernels.features import KernelSpec, kernel_specs, timed_parts
 from latkit.latency_models.kernels.files import (
     FORMAT,
     KernelFile,
@@ -124,41 +124,40 @@ class KernelModel(LatencyModel):
         if OVERHEAD_PROBE not in seconds:
             raise NotMeasured(f"the fixed cost of {target} was not measured; run: latkit collect kernels {target}")
         self.fixed_s_ = seconds[OVERHEAD_PROBE]
-        cuts = [partition_graph(s, self.rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)]
-        networks = [parts for parts in cuts if len(parts.kernels) >= MIN_KERNELS]
-        held_out = self._fit_kernels([c for c in cuts if len(c.kernels) == 1 and not c.views], seconds)
-        self.savings_ = group_pairs(self._pairs([c for c in cuts if len(c.kernels) == 2], seconds))
+        graphs = [s for s in seconds if isinstance(s, Graph) and not undetermined_op(s)]
+        cuts = [(parts, seconds[s]) for s in graphs if (parts := timed_parts(s, self.rules)) is not None]
+        networks = [parts for parts, _ in cuts if len(parts.kernels) >= MIN_KERNELS]
+        held_out = self._fit_kernels([(c, s) for c, s in cuts if len(c.kernels) == 1 and not c.views])
+        self.savings_ = group_pairs(self._pairs([(c, s) for c, s in cuts if len(c.kernels) == 2]))
         keys = frozenset(parts.graph.key for parts in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
         usable = [parts for parts in networks if self._covers(parts)]
-        known, predicted = (self._all_cost_terms(usable, kernels) for kernels in (self.measured_, held_out))
+        (known, shares), (predicted, _) = (self._all_cost_terms(usable, one) for one in (self.measured_, held_out))
         networks_s = np.array([seconds[parts.graph] - self.fixed_s_ for parts in usable])
-        self.calibration_ = calibrate(known, predicted, networks_s, self.fixed_s_)
+        self.calibration_ = calibrate(MeasuredNetworks(known, predicted, shares, networks_s), self.fixed_s_)
         return self
 
-    def _fit_kernels(self, single_kernels: Sequence[Partition], seconds: Mapping[Workload, float]) -> dict[str, float]:
-        """Fit the kernels; returns the prediction of each when it is left out."""
+    def _fit_kernels(self, single_kernels: Sequence[tuple[Partition, float]]) -> dict[str, float]:
+        """Fit the kernels, each with its seconds; returns the prediction of each when it is left out."""
         if not single_kernels:
             raise NotMeasured("no kernel was measured yet")
-        specs = [spec for parts in single_kernels for spec in kernel_specs(parts)]
-        without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in single_kernels]
+        specs = [spec for parts, _ in single_kernels for spec in kernel_specs(parts)]
+        without = [max(seconds - self.fixed_s_, MIN_KERNEL_S) for _, seconds in single_kernels]
         self.measured_ = {spec.key: s for spec, s in zip(specs, without, strict=True)}
         self.anchors_, held_out = fit_anchors(specs, without)
         if self.unmeasurable:
             self.anchors_[ANY] = fit_any(specs, np.array(without, dtype=np.float64))
         return {spec.key: float(s) for spec, s in zip(specs, held_out, strict=True)}
 
-    def _pairs(
-        self, pairs: Sequence[Partition], seconds: Mapping[Workload, float]
-    ) -> list[tuple[Neighbors, PairTiming]]:
+    def _pairs(self, pairs: Sequence[tuple[Partition, float]]) -> list[tuple[Neighbors, PairTiming]]:
         timed = []
-        for parts in pairs:
+        for parts, seconds in pairs:
             keys = [spec.key for spec in kernel_specs(parts)]
             if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
                 continue
             (edge,) = parts.edges
             separate_s = sum(self.measured_[key] for key in keys)
-            saved_s = separate_s - (seconds[parts.graph] - self.fixed_s_)
+            saved_s = separate_s - (seconds - self.fixed_s_)
             neighbors = parts.kernels[edge.producer].anchor, edge.entry, edge.consumers > 1
             timed.append((neighbors, PairTiming(edge.elements, saved_s, separate_s)))
         return timed
@@ -171,15 +170,16 @@ class KernelModel(LatencyModel):
             return False
         return True
 
-    def _all_cost_terms(self, networks: Sequence[Partition], known: Mapping[str, float]) -> Floats:
+    def _all_cost_terms(self, networks: Sequence[Partition], known: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The terms that networks are calibrated on, shape (networks, 3): kernels less savings in seconds, number of
-        kernels, and number of weights."""
-        rows = np.zeros((len(networks), 3))
-        for row, parts in zip(rows, networks, strict=True):
+        kernels, and number of weights; and the share of the seconds that is known, shape (networks,)."""
+        rows, shares = np.zeros((len(networks), 3)), np.zeros(len(networks))
+        for place, parts in enumerate(networks):
             specs = kernel_specs(parts)
-            seconds, _ = self._kernel_seconds(specs, known)
-            row[:] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters
-        return rows
+            seconds, is_known = self._kernel_seconds(specs, known)
+            rows[place] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters
+            shares[place] = seconds[is_known].sum() / seconds.sum()
+        return rows, shares
 
     def _kernel_seconds(self, specs: Sequence[KernelSpec], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""
@@ -283,12 +283,14 @@ class KernelModel(LatencyModel):
         return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
 
     def _less_savings(self, parts: Partition, seconds: Floats) -> Floats:
-        """Every kernel's seconds minus half of its saving with each neighbor; at least a tenth remains."""
+        """Every kernel's seconds minus its part of its saving with each neighbor; at least a tenth remains.
+
+        A saving is shared in proportion to both kernels' seconds: neither can save more than it takes.
+        """
         left = seconds.copy()
         for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
-            left[[edge.producer, edge.consumer]] -= (
-                min(saved, MAX_SAVED_SHARE * (seconds[edge.producer] + seconds[edge.consumer])) / 2
-            )
+            both = [edge.producer, edge.consumer]
+            left[both] -= seconds[both] * min(saved / seconds[both].sum(), MAX_SAVED_SHARE)
         return np.maximum(left, seconds / 10)
 
     def _known(self, spec: KernelSpec, is_measured: bool) -> str:

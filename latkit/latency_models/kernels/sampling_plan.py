@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latkit.graphs import Graph, Rule, networks, partition_graph
+from latkit.graphs.onnx.channels_last import with_channels_last
 from latkit.latency_models.batch_selection import select_batch
 from latkit.latency_models.kernels.adjacency import Neighbors
 from latkit.latency_models.kernels.features import KernelSpec, features, kernel_specs, roofline
 from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, fit_kind
+
+MIN_KERNELS = 3
+"""Minimum number of kernels of an anchor, before others get more."""
+
+ELEMENT_MACS = 8
+RUN_MACS = 50_000
+"""Work of an element read or written, and of a run, in MACs: roughly, to choose what is measured."""
 
 NETWORKS = 96
 """Number of networks that kernels are drawn from."""
@@ -39,6 +48,8 @@ class Plan:
     pairs: tuple[Graph, ...]
     needed: tuple[Graph, ...]
     """The kernels that the pairs consist of."""
+    shares: Mapping[str, float]
+    """Mean share of each anchor in a network's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +66,33 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     """All kernels, pairs and networks, cut by the rules of a target."""
     kernels: dict[str, KernelSpec] = {}
     neighbors: dict[Neighbors, dict[int, _Pair]] = {}
+    work: list[Counter[str]] = []
     for network in drawn:
         parts = partition_graph(network, rules)
         specs = kernel_specs(parts)
         kernels |= {spec.key: spec for spec in specs}
+        work.append(_work(specs))
         for edge in parts.edges:
             producer, consumer = specs[edge.producer], specs[edge.consumer]
             by_size = neighbors.setdefault((producer.anchor, edge.entry, edge.consumers > 1), {})
             macs = producer.macs + consumer.macs
             # A saving is lost in the noise of long kernels: of pairs of one size, the one with the least work is timed.
             if edge.elements not in by_size or macs < by_size[edge.elements].macs:
-                by_size[edge.elements] = _Pair(macs, parts.pair_graph(edge), producer.graph, consumer.graph)
+                by_size[edge.elements] = _Pair(macs, parts.pair_graph(edge), producer.timed, consumer.timed)
     chosen = [pair for by_size in neighbors.values() for pair in _far_apart(by_size, rules)]
     needed = dict.fromkeys(graph for pair in chosen for graph in (pair.producer, pair.consumer))
-    return Plan(tuple(kernels.values()), tuple(dict.fromkeys(pair.both for pair in chosen)), tuple(needed))
+    pairs = dict.fromkeys(with_channels_last(pair.both) for pair in chosen)
+    shares = {anchor: sum(one[anchor] / one.total() for one in work) / len(work) for anchor in sum(work, Counter())}
+    return Plan(tuple(kernels.values()), tuple(pairs), tuple(needed), shares)
+
+
+def _work(specs: Iterable[KernelSpec]) -> Counter[str]:
+    """Work of a network by anchor, in MACs."""
+    found: Counter[str] = Counter()
+    for spec in specs:
+        elements = spec.input_elements + spec.output_elements + spec.weights
+        found[spec.anchor] += RUN_MACS + spec.macs + spec.window_elements + ELEMENT_MACS * elements
+    return found
 
 
 def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_Pair]:
@@ -79,22 +103,30 @@ def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_P
     return [pair for pair in found if len(partition_graph(pair.both, rules).kernels) == 2]
 
 
-def choose_kernels(pool: Sequence[KernelSpec], known_s: Mapping[str, float], count: int) -> list[Graph]:
+def choose_kernels(
+    pool: Sequence[KernelSpec], shares: Mapping[str, float], known_s: Mapping[str, float], count: int
+) -> list[Graph]:
     """The `count` kernels to measure next, given the seconds of measured ones by their keys.
 
-    An anchor's share grows with the root of its number of kernels in the pool, and with the model's error on it. Those
-    with the largest shares come first: a small batch would otherwise hold one kernel of every rare anchor alone.
+    `shares` is `Plan.shares`. If the error of an anchor falls with the root of its number of kernels, that of a network
+    is smallest where these numbers grow as (share x error)^(2/3). Anchors with fewer than `MIN_KERNELS` come first, so
+    that every kind can be predicted, then those with the largest numbers.
     """
     by_anchor: dict[str, list[KernelSpec]] = {}
     for spec in pool:
         by_anchor.setdefault(spec.anchor, []).append(spec)
     errors = {anchor: _errors(specs, known_s) for anchor, specs in by_anchor.items()}
     weights = {
-        anchor: math.sqrt(len(specs)) * (0.02 + float(np.sqrt((errors[anchor] ** 2).mean())))
+        anchor: (shares.get(anchor, 0.0) * (0.02 + float(np.sqrt((errors[anchor] ** 2).mean())))) ** (2 / 3)
+        for anchor in by_anchor
+    }
+    weights |= {
+        anchor: max(weights.values())
         for anchor, specs in by_anchor.items()
+        if sum(spec.key in known_s for spec in specs) < MIN_KERNELS
     }
     chosen: list[Graph] = []
-    for anchor, specs in sorted(by_anchor.items(), key=lambda item: -weights[item[0]]):
+    for anchor, specs in sorted(by_anchor.items(), key=lambda item: (-weights[item[0]], -shares.get(item[0], 0.0))):
         share = math.ceil(count * weights[anchor] / sum(weights.values()))
         chosen += _choose_of_anchor(specs, known_s, errors[anchor], min(share, count - len(chosen)))
     return chosen
@@ -125,5 +157,16 @@ def _choose_of_anchor(
     free = [spec for spec, known in zip(specs, there, strict=True) if not known]
     if not free or count <= 0:
         return []
-    known = numbers[there]
-    return [free[place].graph for place in select_batch(known, errors[: len(known)], numbers[~there], count)]
+    known, pool = numbers[there], numbers[~there]
+    order = select_batch(known, errors[: len(known)], pool, count)
+    first = _with_new_light_kinds([spec for spec in specs if spec.key in known_s], free)
+    return [free[place].timed for place in dict.fromkeys([*first, *order])][:count]
+
+
+def _with_new_light_kinds(known: Iterable[KernelSpec], free: Sequence[KernelSpec]) -> Iterator[int]:
+    """Places of kernels with light work that no other of their anchor has: without them it cannot be predicted."""
+    seen = {kind for spec in known for kind in spec.light_kinds}
+    for place, spec in enumerate(free):
+        if spec.light_kinds - seen:
+            seen |= spec.light_kinds
+            yield place

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latkit.latency_models.kernels.calibration import calibrate
+from latkit.latency_models.kernels.calibration import MeasuredNetworks, calibrate
 
 
 def test_a_network_that_errs_does_not_hide_what_weights_cost() -> None:
@@ -12,6 +12,16 @@ def test_a_network_that_errs_does_not_hide_what_weights_cost() -> None:
     terms = np.stack([kernels_s, rng.integers(20, 100, 20), weights], axis=1)
     seconds = kernels_s + 1e-10 * weights
     seconds[3] *= 1.3
-    found = calibrate(terms, terms, seconds, 0.0)
+    found = calibrate(MeasuredNetworks(terms, terms, np.ones(20), seconds), 0.0)
     assert found.scale == pytest.approx(1, rel=0.01)
     assert found.per_weight_s == pytest.approx(1e-10, rel=0.1)
+
+
+def test_networks_of_measured_kernels_decide_what_weights_cost() -> None:
+    rng = np.random.default_rng(1)
+    kernels_s, weights, shares = rng.uniform(1e-3, 1e-2, 24), rng.uniform(1e4, 5e5, 24), np.zeros(24)
+    weights[:4], shares[:4] = rng.uniform(2e6, 5e6, 4), 1.0
+    terms = np.stack([kernels_s, rng.integers(20, 100, 24), weights], axis=1)
+    seconds = kernels_s * np.where(shares == 1, 1, rng.uniform(0.8, 1.0, 24)) + 2e-10 * weights
+    found = calibrate(MeasuredNetworks(terms, terms, shares, seconds), 0.0)
+    assert found.per_weight_s == pytest.approx(2e-10, rel=0.25)

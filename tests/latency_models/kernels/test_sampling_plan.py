@@ -5,9 +5,18 @@ from collections import Counter
 from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_networks, plan
 
 
-def test_a_small_batch_holds_kernels_of_the_most_frequent_anchors() -> None:
-    pool = plan(drawn_networks("tflite")[:12], ()).kernels
-    chosen = choose_kernels(pool, {}, 6)
-    (frequent, _), *_ = Counter(spec.anchor for spec in pool).most_common(1)
+def test_a_small_batch_holds_kernels_of_the_anchors_with_most_work() -> None:
+    found = plan(drawn_networks("tflite")[:8], ())
+    chosen = choose_kernels(found.kernels, found.shares, {}, 6)
+    largest = max(found.shares, key=lambda anchor: found.shares[anchor])
+    counts = Counter(spec.anchor for spec in found.kernels if spec.timed in chosen)
     assert len(chosen) == 6
-    assert any(spec.graph in chosen for spec in pool if spec.anchor == frequent)
+    assert counts[largest] == 1
+
+
+def test_light_work_that_no_measured_kernel_has_comes_first() -> None:
+    found = plan(drawn_networks()[:6], [("conv", "relu"), ("conv", "silu")])
+    convs = [spec for spec in found.kernels if spec.anchor == "conv"]
+    known = {spec.key: 1e-5 for spec in convs if not spec.light_kinds}
+    (chosen,) = choose_kernels(convs, found.shares, known, 1)
+    assert next(spec for spec in convs if spec.timed == chosen).light_kinds

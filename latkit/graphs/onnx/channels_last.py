@@ -1,0 +1,115 @@
+"""Quantized kernels of images with the channels last, as onnxruntime computes them inside a network.
+
+onnxruntime computes quantized convolutions with the channels last. It transposes an image before the first and after
+the last of them, and moves these transpositions past padding and elementwise operators. A kernel measured alone would
+pay for two of them that its network does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from latkit.graphs.def_use import DefUse
+from latkit.graphs.graph import Graph, Node, Tensor
+from latkit.graphs.onnx.operators import BINARY, UNARY
+
+TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+"""Orders of axes: channels last to channels first, and back."""
+
+QUANTIZED = ("Conv", "Pad")
+"""Operators that onnxruntime computes with the channels last, if they are quantized."""
+
+_PASSED = UNARY | BINARY | {"QuantizeLinear", "DequantizeLinear", "Concat"}
+"""Operators that transpositions move past."""
+
+
+def with_channels_last(graph: Graph) -> Graph:
+    """The graph with the channels last in every input and output that is an image of a quantized convolution.
+
+    Transpositions at its ends convert them: a runtime that computes with the channels last removes them. Other graphs
+    are returned as they are.
+    """
+    images = _images(graph)
+    inputs = [number for number in range(len(graph.inputs)) if number in images]
+    outputs = [number for number in graph.outputs if number in images and number >= len(graph.inputs)]
+    if not inputs and not outputs:
+        return graph
+    tensors, constants = graph.tensors(), len(graph.inputs) + len(graph.constants)
+    renamed = {number: constants + place for place, number in enumerate(inputs)}
+    renamed |= {number: number + len(inputs) for number in range(constants, len(tensors))}
+    first = [_transposed(number, tensors[number], TO_FIRST) for number in inputs]
+    nodes = [replace(node, inputs=tuple(renamed.get(n, n) for n in node.inputs)) for node in graph.nodes]
+    last = [_transposed(renamed[n], _permuted(tensors[n], TO_LAST), TO_LAST) for n in outputs]
+    end = len(tensors) + len(inputs)
+    ends = {number: end + place for place, number in enumerate(outputs)}
+    return replace(
+        graph,
+        inputs=tuple(_permuted(t, TO_LAST) if n in inputs else t for n, t in enumerate(graph.inputs)),
+        nodes=(*first, *nodes, *last),
+        outputs=tuple(ends.get(number, renamed.get(number, number)) for number in graph.outputs),
+        node_names=(),
+    )
+
+
+def without_channels_last(graph: Graph) -> Graph:
+    """The graph that `with_channels_last` converted; others are returned as they are."""
+    def_use, constants = DefUse(graph), len(graph.inputs) + len(graph.constants)
+    first: dict[int, int] = {}
+    for place, node in enumerate(graph.nodes):
+        if not _is_transposition(node, TO_FIRST) or node.inputs[0] >= len(graph.inputs) or place != len(first):
+            break
+        first[node.inputs[0]] = def_use.first[place]
+    last: dict[int, int] = {}
+    for place in range(len(graph.nodes) - 1, len(first) - 1, -1):
+        number = def_use.first[place]
+        if not _is_transposition(graph.nodes[place], TO_LAST) or def_use.consumers.get(number) != [len(graph.nodes)]:
+            break
+        last[number] = graph.nodes[place].inputs[0]
+    if not first and not last:
+        return graph
+    renamed = {inner: given for given, inner in first.items()}
+    renamed |= {number: number - len(first) for number in range(constants + len(first), len(def_use.tensors))}
+    nodes = graph.nodes[len(first) : len(graph.nodes) - len(last)]
+    outputs = (last.get(number, number) for number in graph.outputs)
+    bare = replace(
+        graph,
+        inputs=tuple(_permuted(t, TO_FIRST) if n in first else t for n, t in enumerate(graph.inputs)),
+        nodes=tuple(replace(node, inputs=tuple(renamed.get(n, n) for n in node.inputs)) for node in nodes),
+        outputs=tuple(renamed.get(number, number) for number in outputs),
+        node_names=(),
+    )
+    return bare if with_channels_last(bare) == graph else graph
+
+
+def _images(graph: Graph) -> set[int]:
+    """Values that quantized convolutions, and paddings, take or give, and what elementwise operators pass on."""
+    if not any(node.op == "DequantizeLinear" for node in graph.nodes):
+        return set()
+    def_use = DefUse(graph)
+    found: set[int] = set()
+    for index, node in enumerate(graph.nodes):
+        producer = def_use.producer_of(node.inputs[0]) if node.op in QUANTIZED else None
+        if producer is not None and graph.nodes[producer].op == "DequantizeLinear":
+            found |= {node.inputs[0], def_use.first[index]}
+    passing = [index for index, node in enumerate(graph.nodes) if node.op in _PASSED]
+    known = -1
+    while known < len(found):
+        known = len(found)
+        for index in passing:
+            passed = {*def_use.variables(graph.nodes[index]), *def_use.given(index)}
+            if passed & found:
+                found |= passed
+    return {number for number in found if len(def_use.tensors[number].shape) == 4}
+
+
+def _permuted(tensor: Tensor, axes: Sequence[int]) -> Tensor:
+    return replace(tensor, shape=tuple(tensor.shape[axis] for axis in axes))
+
+
+def _transposed(number: int, output: Tensor, axes: tuple[int, ...]) -> Node:
+    return Node("Transpose", (number,), (output,), (("perm", axes),))
+
+
+def _is_transposition(node: Node, axes: tuple[int, ...]) -> bool:
+    return node.op == "Transpose" and node.get("perm") == axes
