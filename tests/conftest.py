@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -255,6 +256,16 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return int(code) if code else 0, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of scikit-learn's digits, for searches in this process whose accuracy no test judges."""
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    few = SimpleNamespace(images=digits.images[:600], target=digits.target[:600])
+    monkeypatch.setattr(datasets, "load_digits", lambda: few)
 
 
 @pytest.fixture(scope="session")

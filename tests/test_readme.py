@@ -49,6 +49,7 @@ def model_of_the_tutorial(folder: Path, forked: Forks) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("few_digits")
 def test_every_command_and_the_python_run(
     tmp_path: Path, latkit: Run, forked: Forks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document, latkit) -> None:
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))

@@ -32,6 +32,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_a_search_from_python_leaves_what_one_from_the_shell_leaves(
     workspace: Workspace, latkit: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

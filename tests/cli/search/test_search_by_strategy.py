@@ -96,6 +96,7 @@ def test_an_option_of_a_strategy_needs_one(latkit: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     folder: Path, latkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

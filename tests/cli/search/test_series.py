@@ -49,6 +49,7 @@ def rounds(root: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, document, latkit) -> None:
     arguments = [
         "-C",
