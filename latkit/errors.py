@@ -11,7 +11,7 @@ LatkitError
 ├── WriteError            a file of this machine cannot be written
 │   └── DiskFull          the host has no room for what was measured or learned
 ├── HostLimit             this machine allows no more open files or processes
-├── StoreBusy             another process keeps the measurements locked
+├── StoreBusy             another process keeps the measurements or a history locked
 ├── OutOfMemory           a search needs more memory than there is
 ├── BundleError           the native agent could not be built from what the host has
 └── DeviceError           the device, or the connection to it

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latkit._io import host_error, one_line, parse_json, read_bytes, reading
-from latkit.errors import BadFile, UsageError
+from latkit.errors import BadFile, StoreBusy, UsageError
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.strategies.base import Strategy, settings_json
@@ -78,10 +80,14 @@ def header(strategy: Strategy, evaluator: Evaluator, batch: int) -> dict[str, ob
 
 
 class History:
-    """A file that grows by one line per verdict. A line that was cut off by a crash is dropped when it is opened."""
+    """A file that grows by one line per verdict. A line that was cut off by a crash is dropped when it is opened.
+
+    One process writes it at a time. Raises StoreBusy where another one does.
+    """
 
     def __init__(self, path: str | os.PathLike[str], expected: dict[str, object]) -> None:
         self.path = Path(path)
+        self._release = weakref.finalize(self, _unlock, _lock(self.path))
         self.entries: dict[int, Entry] = {}
         """By number, what earlier runs saved."""
         lines = list(_complete_lines(self.path))
@@ -117,6 +123,7 @@ class History:
     def close(self) -> None:
         """Remove the file of early verdicts, at the end of a search."""
         self._early.unlink(missing_ok=True)
+        self._release()
 
     def _read_early(self) -> None:
         self._lines = frozenset(self.entries)
@@ -136,6 +143,39 @@ class History:
             if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
                 shown = one_line(json.dumps(found.get(name)), 200)
                 raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
+
+
+_locks: dict[tuple[int, int], int] = {}
+"""By device and inode, handles of the histories that this process writes."""
+
+
+def _lock(path: Path) -> tuple[int, int]:
+    """Keep other processes from writing a history; this one may open it again. Raises StoreBusy and WriteError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise host_error(error, path) or error from error
+    found = os.fstat(handle)
+    key = found.st_dev, found.st_ino
+    if key in _locks:
+        os.close(handle)
+        return key
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise StoreBusy(
+            f"{path}: expected no other process that writes it, but found one; wait until it ends, or give another name"
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    _locks[key] = handle
+    return key
+
+
+def _unlock(key: tuple[int, int]) -> None:
+    if key in _locks:
+        os.close(_locks.pop(key))
 
 
 def read_history(path: Path, max_entries: int | None = None) -> tuple[dict[str, Any], tuple[Entry, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from latkit.errors import BadFile, UsageError
+from latkit.errors import BadFile, StoreBusy, UsageError
 from latkit.search.evaluators import Verdict
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.goals import Goals
@@ -163,6 +164,17 @@ def test_what_a_replay_does_not_repeat_is_refused(tmp_path: Path) -> None:
     path.write_text("\n".join([lines[0], lines[1], json.dumps(swapped)]) + "\n")
     with pytest.raises(BadFile, match="written by another version"):
         run(path, 5)
+
+
+def test_a_history_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.touch()
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as another process would
+        with pytest.raises(StoreBusy, match="expected no other process that writes it"):
+            run(path, 5)
+        assert not path.read_bytes()
+    assert len(run(path, 5).entries) == len(run(path, 5).entries) == 5
 
 
 @pytest.mark.parametrize("workers", [1, 2])

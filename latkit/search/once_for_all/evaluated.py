@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from latkit._io import reading
 from latkit._io.arrays import Integers
+from latkit.errors import UsageError
 from latkit.progress import Progress
 from latkit.search.evaluators.verdict import Verdict
-from latkit.search.history import FORMAT, Entry, History
+from latkit.search.history import EXPECTED, FORMAT, Entry, History
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
 from latkit.search.once_for_all.nets import as_elastic
@@ -47,9 +49,8 @@ class Evaluations:
         }
         self._history = History(folder / EVALUATED_FILE, header)
         self._judge = judge
-        self.known = {
-            one.architecture: one.verdict.quantities[self.metric.name] for one in self._history.entries.values()
-        }
+        with reading(folder / EVALUATED_FILE, EXPECTED):
+            self.known = dict(scored(one, self.metric.name) for one in self._history.entries.values())
 
     def score(self, architecture: Architecture) -> float:
         """The metric of one sub-network in canonical form."""
@@ -67,6 +68,13 @@ class Evaluations:
     def ranked(self, predict: Predict) -> Predict:
         """Predicted scores as numbers that are larger for better ones, which evolution maximizes."""
         return predict if self.metric.larger_is_better else lambda features: -predict(features)
+
+
+def scored(entry: Entry, metric: str) -> tuple[Architecture, float]:
+    """The sub-network of an entry and its score. Raises UsageError for an entry without one."""
+    if metric not in entry.verdict.quantities:
+        raise UsageError(f"no {metric} of sub-network {entry.number}")
+    return entry.architecture, entry.verdict.quantities[metric]
 
 
 @dataclass(frozen=True, slots=True)

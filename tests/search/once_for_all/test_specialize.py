@@ -18,7 +18,7 @@ from latkit.search import load_data
 from latkit.search.data import Normalize
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy
-from latkit.search.once_for_all.evaluated import Evaluations, Fitted, fit_predictor
+from latkit.search.once_for_all.evaluated import EVALUATED_FILE, Evaluations, Fitted, fit_predictor
 from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
@@ -107,6 +107,10 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     assert min(one.agreement for one in found.exports.values()) == 1
     assert len(judged) == len(set(judged))
     assert Evaluations(tmp_path, trained, judge).known == evaluations.known
+    path = tmp_path / EVALUATED_FILE
+    path.write_text(path.read_text().replace('"accuracy":', '"loss":', 1))
+    with pytest.raises(BadFile, match="no accuracy of sub-network 0"):
+        Evaluations(tmp_path, trained, judge)
 
     by_score = sorted(evaluations.known, key=evaluations.score)
     assert sorted(evaluations.known, key=evaluations.rank) == by_score

@@ -17,9 +17,9 @@ from latkit.latency_models import AdditiveModel
 from latkit.layout import MEASURED_FILE, FittedModels
 from latkit.ops import Network, make_op
 from latkit.report.sections.searches.layers import Placed
-from latkit.search.history import EXPECTED, read_entries
+from latkit.search.history import EXPECTED, read_history
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
-from latkit.search.once_for_all.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE
+from latkit.search.once_for_all.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE, scored
 from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
 from latkit.search.once_for_all.specialize import RESULT_FILE, SPECIALIZED, Specialized
@@ -163,9 +163,10 @@ def _subnets(folder: Path, space: Space, page_folder: Path) -> Iterator[SubnetFa
 def _evaluated(path: Path, space: Space) -> dict[Architecture, float]:
     if not path.exists():
         return {}
-    entries = read_entries(path, MAX_EVALUATED)
+    header, entries = read_history(path, MAX_EVALUATED)
     with reading(path, EXPECTED):
-        return {space.check(one.architecture): next(iter(one.verdict.quantities.values())) for one in entries}
+        found = dict(scored(one, str(header.get("metric"))) for one in entries)
+        return {space.check(one): score for one, score in found.items()}
 
 
 def _model(workspace: FittedModels, target: str, space: Space) -> AdditiveModel | None:
