@@ -45,7 +45,8 @@ def units(graph: Graph) -> tuple[Unit, ...]:
 def quantized_units(def_use: DefUse) -> Iterator[Unit]:
     """A node in 8 bits with the operators that dequantize its inputs and quantize its output, as in QDQ files.
 
-    A clamp before the quantization belongs to the node too. Without a quantization, the dequantized weights do.
+    A clamp before the quantization belongs to the node too. Without a quantization, or with a bias in a scale of its
+    own, the node computes in floats, and the dequantized weights belong to it.
     """
     nodes = def_use.graph.nodes
     for index, node in enumerate(nodes):
@@ -58,10 +59,19 @@ def quantized_units(def_use: DefUse) -> Iterator[Unit]:
         graph = def_use.graph
         weights = {one for one in producers if graph.constant(nodes[one].inputs[0]) is not None}
         chain = _to_quantization(def_use, index)
-        if chain is not None and len(producers) == len(set(before)):
+        if chain is not None and len(producers) == len(set(before)) and not _has_float_sum(def_use, weights):
             yield _unit(_quantized_kind(def_use, index, weights), {*producers, index, *chain})
         elif weights:
             yield _unit(f"{_quantized_kind(def_use, index, weights)}_weights", {*weights, index})
+
+
+def _has_float_sum(def_use: DefUse, dequantized: set[int]) -> bool:
+    """Whether a bias among them has a scale of its own, not that of input times weights: readers give it a value."""
+    for place in dequantized:
+        bias, scale = (def_use.graph.constant(number) for number in def_use.graph.nodes[place].inputs[:2])
+        if bias is not None and bias.tensor.type == "int32" and scale is not None and scale.values is not None:
+            return True
+    return False
 
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")

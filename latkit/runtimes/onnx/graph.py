@@ -13,7 +13,12 @@ from latkit.errors import BadFile, UsageError
 from latkit.graphs.graph import ABSENT, OPSET, Constant, Graph, Node, Setting, Tensor
 from latkit.graphs.onnx.operators import VIEWS
 from latkit.runtimes.onnx.file import EXPECTED, Shapes, load_model, prepare
-from latkit.runtimes.onnx.quantized import QUANTIZERS, quantization_constants, with_own_dequantization
+from latkit.runtimes.onnx.quantized import (
+    QUANTIZERS,
+    float_sums,
+    quantization_constants,
+    with_own_dequantization,
+)
 from latkit.runtimes.onnx.tensors import FEW, as_numbers, shape_input_names
 from latkit.runtimes.onnx.write import model_of_graph
 
@@ -69,10 +74,14 @@ class _Reading:
         self.constants = {*self.stored, *(weights & self.values.keys())}
         """Names of what does not depend on an input."""
         self.quantizing: set[str] = set()
+        self.float_sums: set[str] = set()
+        """Names of scales of biases that keep a node from being computed in 8 bits."""
 
     def graph(self, name: str) -> Graph:
         """The graph, without parts that depend on constants alone and without unused values."""
         nodes = with_own_dequantization(self._live(self._computing()), self.values)
+        self.float_sums = float_sums(nodes, self.stored)
+        self.constants |= self.float_sums
         used = list(dict.fromkeys(taken for node in nodes for taken in node.input if taken))
         inputs = [v.name for v in self.onnx.input if v.name not in self.constants and v.name in used]
         constants = [taken for taken in used if taken in self.constants]
@@ -144,6 +153,8 @@ class _Reading:
         if stored is None:
             return Constant(self._known(name))
         tensor = Tensor(tuple(stored.dims), self._type(stored.data_type))
+        if name in self.float_sums:  # a value: other scales are examples, which the graph's key does not hold
+            return Constant(tensor, as_numbers(stored))
         if name in self.quantizing and not deciding:
             is_weight = tensor.elements > FEW and tensor.type in ("int8", "uint8")
             return Constant(tensor, example=None if is_weight else as_numbers(stored)[:1] or None)

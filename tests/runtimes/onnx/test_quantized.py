@@ -89,6 +89,25 @@ def test_a_convolution_with_a_bias_of_floats_is_no_kernel_of_8_bits(tmp_path: Pa
     assert kinds["conv_int8_weights"] == 1
 
 
+def test_a_bias_in_the_scale_of_another_convolution_is_added_in_floats(tmp_path: Path) -> None:
+    path = two_convolutions(tmp_path, [], [floats("b0", 1, 2, 3, 4), floats("b1", 1, 2, 3, 4)])
+    file = onnx.load(path)
+    second = next(one for one in file.graph.node if one.name == "second")
+    first = next(one for one in file.graph.node if one.name == "first")
+    file.graph.node.insert(0, node("Identity", first.input[2], "shared", name="same"))
+    bias = next(one for one in file.graph.node if first.input[2] in one.output)
+    file.graph.node.remove(bias)
+    file.graph.node.insert(0, bias)
+    second.input[2] = "shared"
+    onnx.save(file, path)
+    read = RUNTIME.read_graph(path, {}, 1)
+    kinds = Counter(kernel.kind for kernel in partition_graph(read, ()).kernels)
+    assert fused(path, tmp_path)["QLinearConv"] == kinds["conv_int8"] == 1
+    assert kinds["conv_int8_weights"] == 1
+    RUNTIME.export_graph(read, tmp_path / "again.onnx")
+    assert fused(tmp_path / "again.onnx", tmp_path)["QLinearConv"] == 1
+
+
 def test_equal_blocks_are_equal_kernels_whatever_their_scales(quantized: Graph) -> None:
     parts = partition_graph(quantized, ())
     keys = [parts.kernel_graph(n).key for n, kernel in enumerate(parts.kernels) if kernel.kind == "conv_depthwise_int8"]
