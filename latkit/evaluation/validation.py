@@ -107,7 +107,8 @@ class Validation(BaseModel):
     within_5_percent: Finite
     within_10_percent: Finite
     interval_coverage_percent: Finite | None
-    """None unless an interval is known for every network."""
+    """Share of the single measurements, two of each network, that its interval holds: a mean of both errs by less than
+    the intervals are made for. None unless an interval is known for every network."""
     spearman: Finite | None
     kendall: Finite | None
     """Both None if all predictions, or all latencies, are equal: they have no ranks."""
@@ -370,14 +371,15 @@ def _figures(results: Sequence[NetworkResult]) -> dict[str, Any]:
     measured = np.array([row.measured_ms for row in results])
     errors = np.abs(predicted / measured - 1)
     spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
-    covered = [row.interval_ms[0] <= row.measured_ms <= row.interval_ms[1] for row in results if row.interval_ms]
+    known = [(row, row.interval_ms) for row in results if row.interval_ms]
+    covered = [low <= one <= high for row, (low, high) in known for one in (row.first_ms, row.second_ms)]
     return {
         "mape_percent": float(100 * errors.mean()),
         "rmse_ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
         "mean_latency_ms": float(measured.mean()),
         "within_5_percent": float(100 * np.mean(errors <= 0.05)),
         "within_10_percent": float(100 * np.mean(errors <= 0.1)),
-        "interval_coverage_percent": float(100 * np.mean(covered)) if len(covered) == len(results) else None,
+        "interval_coverage_percent": float(100 * np.mean(covered)) if len(known) == len(results) else None,
         "spearman": _correlation(stats.spearmanr, predicted, measured),
         "kendall": _correlation(stats.kendalltau, predicted, measured),
         "repeatability_mape_percent": float(100 * spread.mean()),
