@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from latkit.errors import LatkitError
 from latkit.search.curricula import CURRICULA, DEFAULT_CURRICULUM
-from latkit.search.once_for_all.judging import SubnetJudge
 from latkit.search.once_for_all.phase import CurriculumPhase
 from latkit.search.once_for_all.run import fresh_supernet, train_supernet
+from latkit.search.once_for_all.trained import load_supernet
 from latkit.search.supernet.weight_trainer import device_module
 from latkit.search.training.runtime_env import fabric_of
 
@@ -94,7 +94,7 @@ def _trained(bench: Bench, curriculum: str, seed: int, epochs: int, name: str) -
         result = train_supernet(problem, folder, UntilDeadline(bench.deadline), folder.exists(), net, fabric)
     finally:
         cpu_s = bench.add_seconds(name, time.process_time() - begun)
-    judge = SubnetJudge(net, problem.parts, problem.settings, fabric)
+    judge = load_supernet(folder, bench.data).judge  # also of a training that had finished before
     return {
         "epochs": epochs,
         "cpu_seconds": cpu_s,
