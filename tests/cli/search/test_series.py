@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network, unseen_networks
@@ -117,13 +119,24 @@ def torchrun(forked: Forks, tmp_path: Path) -> Callable[..., subprocess.Complete
     return lambda *arguments: forked.run(*launcher, *arguments, env=own)
 
 
+def write_digits(path: Path) -> None:
+    """A third of scikit-learn's digits."""
+    digits = load_digits()
+    images, labels = (16 * digits.images).clip(0, 255).astype(np.uint8), digits.target
+    parts = {"train": slice(480), "test": slice(480, 600)}
+    named = {"images": images, "labels": labels}
+    np.savez(path, **{f"{part}_{name}": array[place] for part, place in parts.items() for name, array in named.items()})
+
+
 @pytest.mark.slow
 def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path, torchrun) -> None:
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     space = load(str(root / "small.toml"))
     table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))
     small, large = (1, 4), (3, 1)
-    arguments = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *QUICK_SETTINGS]
+    write_digits(tmp_path / "few.npz")
+    arguments = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", tmp_path / "few.npz"]
+    arguments += QUICK_SETTINGS
     goals = [word for path in (small, large) for word in ("--latency-ms", 1e3 * table.total(path))]
     done = torchrun(*arguments, *goals, "--name", "both", "--baseline", "random:1", "--json")
     assert done.returncode == 0, done.stderr
