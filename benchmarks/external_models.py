@@ -89,8 +89,7 @@ def judge_external_models(
             collect_models(collection, path, [graph], max(left_s, 1.0) if seconds < math.inf else None)
         Probing(replace(collection, plan=effort.network_plan), math.inf).measure(graphs)
     if not path.exists():
-        print(f"{target}: the time was over before any kernel was measured; run it again to go on", file=sys.stderr)
-        return {"count": len(judged), **dict.fromkeys(FIGURES, 0.0), "kernels_measured": 0, "rows": []}
+        return nothing_measured(target, len(judged))
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
     own = {spec.key for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))}
@@ -98,7 +97,10 @@ def judge_external_models(
     without = [m for m in theirs if not contains(m, own, rules)]
     estimator = select_estimator(used)
     measured_s = latencies(used, estimator)
-    unseen, full_model = (KernelModel(rules).fit(some, estimator) for some in (without, theirs))
+    try:
+        unseen, full_model = (KernelModel(rules).fit(some, estimator) for some in (without, theirs))
+    except NotMeasured:
+        return nothing_measured(target, len(judged))
     rows = [
         row(name, graph, measured_s[graph.key], unseen, full_model)
         for name, graph in judged.items()
@@ -111,6 +113,12 @@ def judge_external_models(
         "kernels_measured": len(unseen.measured_),
         "rows": rows,
     }
+
+
+def nothing_measured(target: Target, count: int) -> dict[str, Any]:
+    """The figures of a case without kernels."""
+    print(f"{target}: the time was over before any kernel was measured; run it again to go on", file=sys.stderr)
+    return {"count": count, **dict.fromkeys(FIGURES, 0.0), "kernels_measured": 0, "rows": []}
 
 
 def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[str, str]]) -> bool:
