@@ -22,7 +22,7 @@ from latkit.devices.agent import PROTOCOL, agent_archive
 from latkit.devices.agent.archive import SOURCES
 from latkit.devices.transports import Local, Ssh, Stream, connect
 from latkit.errors import DeadlineExceeded, DeviceGone
-from tests.devices.agent_file import AGENT_FILE
+from tests.devices.agent_file import agent_file
 
 LONG = {"visit_s": 2.6, "visit_runs": 10**9}
 
@@ -216,7 +216,7 @@ class TestPythonAgent(AgentConformance):
     def talk(self, tmp_path: Path) -> Iterator[Talk]:
         models = tmp_path / "models"
         with connect(Local()) as transport:
-            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+            yield Talk(transport.start([sys.executable, "-u", str(agent_file()), "--models", str(models)]), models)
 
     def test_prints_of_a_runtime_do_not_disturb(self, tmp_path: Path) -> None:
         code = (
@@ -231,7 +231,7 @@ class TestPythonAgent(AgentConformance):
             "main.main()\n"
         )
         with connect(Local()) as transport:
-            command = [sys.executable, "-u", "-c", code, str(AGENT_FILE), "--models", str(tmp_path / "models")]
+            command = [sys.executable, "-u", "-c", code, str(agent_file()), "--models", str(tmp_path / "models")]
             talk = Talk(transport.start(command), tmp_path / "models")
             assert talk.ask("files") == {"sha256": []}
             assert talk.ask("files") == {"sha256": []}
@@ -271,7 +271,7 @@ class TestPythonAgentOverSsh(AgentConformance):
     def talk(self, sshd, tmp_path: Path) -> Iterator[Talk]:
         models = tmp_path / "models"
         with connect(Ssh(host="board", config=str(sshd.config))) as transport:
-            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+            yield Talk(transport.start([sys.executable, "-u", str(agent_file()), "--models", str(models)]), models)
 
 
 class TestBarePython:
@@ -290,7 +290,7 @@ class TestBarePython:
     def converse(self, python: list[str], tmp_path: Path) -> None:
         models = tmp_path / "models"
         with connect(Local()) as transport:
-            talk = Talk(transport.start([*python, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+            talk = Talk(transport.start([*python, "-u", str(agent_file()), "--models", str(models)]), models)
             assert talk.ask("hello", protocol=PROTOCOL)["protocol"] == PROTOCOL
             assert talk.ask("probe")["facts"]["cores"]
             assert talk.ask("conditions")["free_memory_bytes"] > 0
@@ -301,7 +301,7 @@ class TestBarePython:
 
 
 def test_a_probe_leaves_no_telemetry_of_onnxruntime(tmp_path: Path) -> None:
-    command = [sys.executable, str(AGENT_FILE), "--models", str(tmp_path / "models")]
+    command = [sys.executable, str(agent_file()), "--models", str(tmp_path / "models")]
     request = '{"id": 1, "request": "probe", "runtimes_s": 60}\n'
     variables = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     home = tmp_path / "home"

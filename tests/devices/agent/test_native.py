@@ -30,7 +30,7 @@ from latkit.runtimes.artifact import Artifact
 from latkit.testing.phone.adbd import Daemon
 from tests.conftest import OPTIMIZED
 from tests.devices.agent.test_agent import AgentConformance, Talk
-from tests.devices.agent_file import AGENT_FILE
+from tests.devices.agent_file import agent_file
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
@@ -151,7 +151,9 @@ class TestNativeAgent:
 
     def test_it_reports_the_same_facts_as_the_python_agent(self, talk: Talk, tmp_path: Path) -> None:
         with connect(Local()) as transport:
-            other = Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(tmp_path)]), tmp_path)
+            other = Talk(
+                transport.start([sys.executable, "-u", str(agent_file()), "--models", str(tmp_path)]), tmp_path
+            )
             theirs, ours = (
                 checked(Described, one.ask("probe", runtimes_s=0), "probe", "here").facts for one in (other, talk)
             )

@@ -12,7 +12,7 @@ from latkit.devices.transports import Local, connect
 from tests.devices.agent.profiling import ProfilingConformance
 from tests.devices.agent.test_agent import Talk
 from tests.devices.agent.test_native import SANITIZERS, built, tflite_model
-from tests.devices.agent_file import AGENT_FILE
+from tests.devices.agent_file import agent_file
 
 __all__ = ["tflite_model"]
 
@@ -22,7 +22,7 @@ class TestPythonAgent(ProfilingConformance):
     def talk(self, tmp_path: Path) -> Iterator[Talk]:
         models = tmp_path / "models"
         with connect(Local()) as transport:
-            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+            yield Talk(transport.start([sys.executable, "-u", str(agent_file()), "--models", str(models)]), models)
 
 
 @pytest.fixture(scope="module")

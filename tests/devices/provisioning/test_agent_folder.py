@@ -23,7 +23,7 @@ from latkit.devices.transports import Completed
 from latkit.devices.transports.base import Transport, sha256_of
 from latkit.devices.transports.local import LocalTransport
 from latkit.errors import DeviceError, UsageError
-from tests.devices.agent_file import AGENT_FILE
+from tests.devices.agent_file import agent_file
 from tests.devices.conftest import this_machine
 
 
@@ -52,9 +52,9 @@ def files(folder: Path) -> list[str]:
 
 def agent_in(folder: Path) -> Path:
     """The agent as latkit installs it."""
-    path = folder / f"agent-{sha256_of(AGENT_FILE)[:12]}.pyz"
+    path = folder / f"agent-{sha256_of(agent_file())[:12]}.pyz"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(AGENT_FILE, path)
+    shutil.copy(agent_file(), path)
     return path
 
 

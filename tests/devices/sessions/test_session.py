@@ -23,7 +23,7 @@ from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
 from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
-from tests.devices.agent_file import AGENT_FILE
+from tests.devices.agent_file import agent_file
 
 TARGET = Target("board", "onnxruntime")
 PLAN = TimingPlan(rounds=1, round_s=0.05, round_runs=20)
@@ -101,7 +101,7 @@ class TestMeasuring:
             session.load(workload)
             session.load(workload)
         agents = list(Path(here.folder).glob("agent-*.pyz"))
-        assert [path.read_bytes() for path in agents] == [AGENT_FILE.read_bytes()]
+        assert [path.read_bytes() for path in agents] == [agent_file().read_bytes()]
         places = [*agents, Path(here.folder) / "models" / workload.sha256]
         before = [path.stat().st_ino for path in places]
         with open_session(here, TARGET) as session:
