@@ -102,8 +102,10 @@ def graphs_of(given: argparse.Namespace, runtime: str) -> dict[str, Graph]:
 def show(runtime: str, found: dict[str, Any]) -> None:
     print(f"{runtime}: {found['reported_networks']} of {found['networks']} networks are reported")
     for one in found["rows"]:
-        shares = ", ".join(f"{key.removesuffix('_percent')} {one[key]:.1f} %" for key in one if key.endswith("percent"))
-        print(f"  {one['network']}: {one['neighbors']} neighbors, agreement by rules: {shares}")
+        counted = ", ".join(
+            f"{key.removesuffix('_percent')} {one[key]:.1f} %" for key in one if key.endswith("percent")
+        )
+        print(f"  {one['network']}: {one['neighbors']} neighbors, agreement by rules: {counted}")
     for rule in found.get("rules_fused_by_one_alone", ()):
         print(f"  fused by probes or by reports alone: {rule}")
 

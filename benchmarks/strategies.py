@@ -153,8 +153,8 @@ def ordered(jobs: Iterable[Job]) -> list[Job]:
     groups: dict[tuple[str, str], list[Job]] = defaultdict(list)
     for job in jobs:
         groups[job.section, job.strategy].append(job)
-    shares = {job: at / len(group) for group in groups.values() for at, job in enumerate(group)}
-    return sorted(shares, key=lambda job: (shares[job], job.strategy in SLOW_SHARE))
+    fractions = {job: at / len(group) for group in groups.values() for at, job in enumerate(group)}
+    return sorted(fractions, key=lambda job: (fractions[job], job.strategy in SLOW_SHARE))
 
 
 def parse() -> argparse.Namespace:

@@ -98,7 +98,7 @@ def collect_kernels(
             free = [p for p in sampling_plan.kernels if p.timed.title not in probing.done.failed]
             known = {p.key: measured[p.timed.key] for p in free if p.timed.key in measured}
             n_known = sum(spec.key in known for spec in free)
-            batch = choose_kernels(free, sampling_plan.shares, known, min(BATCH, count - n_known))
+            batch = choose_kernels(free, sampling_plan.fractions, known, min(BATCH, count - n_known))
             if not batch or not probing.measure(batch):
                 break
     return probing.done

@@ -45,7 +45,7 @@ class MeasuredNetworks:
     """Cost terms, shape (n, 3): kernels less savings in seconds, kernels, weights; measured kernels where they are."""
     predicted: Floats
     """The same, with those kernels as predicted when left out."""
-    shares: Floats
+    fractions: Floats
     """Share of the kernels' seconds that was measured, shape (n,)."""
     seconds: Floats
     """Without the fixed cost, shape (n,)."""
@@ -56,7 +56,7 @@ class MeasuredNetworks:
 
         What a network takes beyond its kernels is as uncertain as the prediction of those that were not measured.
         """
-        errors: Floats = np.hypot(NETWORK_ERROR, KERNEL_ERROR * (1 - self.shares))
+        errors: Floats = np.hypot(NETWORK_ERROR, KERNEL_ERROR * (1 - self.fractions))
         return NETWORK_ERROR / errors
 
 

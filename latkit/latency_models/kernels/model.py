@@ -132,9 +132,9 @@ class KernelModel(LatencyModel):
         keys = frozenset(parts.graph.key for parts in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
         usable = [parts for parts in networks if self._covers(parts)]
-        (known, shares), (predicted, _) = (self._all_cost_terms(usable, one) for one in (self.measured_, held_out))
+        (known, fractions), (predicted, _) = (self._all_cost_terms(usable, one) for one in (self.measured_, held_out))
         networks_s = np.array([seconds[parts.graph] - self.fixed_s_ for parts in usable])
-        self.calibration_ = calibrate(MeasuredNetworks(known, predicted, shares, networks_s), self.fixed_s_)
+        self.calibration_ = calibrate(MeasuredNetworks(known, predicted, fractions, networks_s), self.fixed_s_)
         return self
 
     def _fit_kernels(self, single_kernels: Sequence[tuple[Partition, float]]) -> dict[str, float]:
@@ -173,13 +173,13 @@ class KernelModel(LatencyModel):
     def _all_cost_terms(self, networks: Sequence[Partition], known: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The terms that networks are calibrated on, shape (networks, 3): kernels less savings in seconds, number of
         kernels, and number of weights; and the share of the seconds that is known, shape (networks,)."""
-        rows, shares = np.zeros((len(networks), 3)), np.zeros(len(networks))
+        rows, fractions = np.zeros((len(networks), 3)), np.zeros(len(networks))
         for place, parts in enumerate(networks):
             specs = kernel_specs(parts)
             seconds, is_known = self._kernel_seconds(specs, known)
             rows[place] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters
-            shares[place] = seconds[is_known].sum() / seconds.sum()
-        return rows, shares
+            fractions[place] = seconds[is_known].sum() / seconds.sum()
+        return rows, fractions
 
     def _kernel_seconds(self, specs: Sequence[KernelSpec], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""

@@ -48,7 +48,7 @@ class Plan:
     pairs: tuple[Graph, ...]
     needed: tuple[Graph, ...]
     """The kernels that the pairs consist of."""
-    shares: Mapping[str, float]
+    fractions: Mapping[str, float]
     """Mean share of each anchor in a network's work."""
 
 
@@ -82,8 +82,8 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     chosen = [pair for by_size in neighbors.values() for pair in _far_apart(by_size, rules)]
     needed = dict.fromkeys(graph for pair in chosen for graph in (pair.producer, pair.consumer))
     pairs = dict.fromkeys(with_channels_last(pair.both) for pair in chosen)
-    shares = {anchor: sum(one[anchor] / one.total() for one in work) / len(work) for anchor in sum(work, Counter())}
-    return Plan(tuple(kernels.values()), tuple(pairs), tuple(needed), shares)
+    fractions = {anchor: sum(one[anchor] / one.total() for one in work) / len(work) for anchor in sum(work, Counter())}
+    return Plan(tuple(kernels.values()), tuple(pairs), tuple(needed), fractions)
 
 
 def _work(specs: Iterable[KernelSpec]) -> Counter[str]:
@@ -104,20 +104,20 @@ def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_P
 
 
 def choose_kernels(
-    pool: Sequence[KernelSpec], shares: Mapping[str, float], known_s: Mapping[str, float], count: int
+    pool: Sequence[KernelSpec], fractions: Mapping[str, float], known_s: Mapping[str, float], count: int
 ) -> list[Graph]:
     """The `count` kernels to measure next, given the seconds of measured ones by their keys.
 
-    `shares` is `Plan.shares`. If the error of an anchor falls with the root of its number of kernels, that of a network
-    is smallest where these numbers grow as (share x error)^(2/3). Anchors with fewer than `MIN_KERNELS` come first, so
-    that every kind can be predicted, then those with the largest numbers.
+    `fractions` is `Plan.fractions`. If the error of an anchor falls with the root of its number of kernels, that of a
+    network is smallest where these numbers grow as (fraction x error)^(2/3). Anchors with fewer than `MIN_KERNELS` come
+    first, so that every kind can be predicted, then those with the largest numbers.
     """
     by_anchor: dict[str, list[KernelSpec]] = {}
     for spec in pool:
         by_anchor.setdefault(spec.anchor, []).append(spec)
     errors = {anchor: _errors(specs, known_s) for anchor, specs in by_anchor.items()}
     weights = {
-        anchor: (shares.get(anchor, 0.0) * (0.02 + float(np.sqrt((errors[anchor] ** 2).mean())))) ** (2 / 3)
+        anchor: (fractions.get(anchor, 0.0) * (0.02 + float(np.sqrt((errors[anchor] ** 2).mean())))) ** (2 / 3)
         for anchor in by_anchor
     }
     weights |= {
@@ -126,7 +126,7 @@ def choose_kernels(
         if sum(spec.key in known_s for spec in specs) < MIN_KERNELS
     }
     chosen: list[Graph] = []
-    for anchor, specs in sorted(by_anchor.items(), key=lambda item: (-weights[item[0]], -shares.get(item[0], 0.0))):
+    for anchor, specs in sorted(by_anchor.items(), key=lambda item: (-weights[item[0]], -fractions.get(item[0], 0.0))):
         share = math.ceil(count * weights[anchor] / sum(weights.values()))
         chosen += _choose_of_anchor(specs, known_s, errors[anchor], min(share, count - len(chosen)))
     return chosen

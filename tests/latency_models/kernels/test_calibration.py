@@ -19,9 +19,9 @@ def test_a_network_that_errs_does_not_hide_what_weights_cost() -> None:
 
 def test_networks_of_measured_kernels_decide_what_weights_cost() -> None:
     rng = np.random.default_rng(1)
-    kernels_s, weights, shares = rng.uniform(1e-3, 1e-2, 24), rng.uniform(1e4, 5e5, 24), np.zeros(24)
-    weights[:4], shares[:4] = rng.uniform(2e6, 5e6, 4), 1.0
+    kernels_s, weights, fractions = rng.uniform(1e-3, 1e-2, 24), rng.uniform(1e4, 5e5, 24), np.zeros(24)
+    weights[:4], fractions[:4] = rng.uniform(2e6, 5e6, 4), 1.0
     terms = np.stack([kernels_s, rng.integers(20, 100, 24), weights], axis=1)
-    seconds = kernels_s * np.where(shares == 1, 1, rng.uniform(0.8, 1.0, 24)) + 2e-10 * weights
-    found = calibrate(MeasuredNetworks(terms, terms, shares, seconds), 0.0)
+    seconds = kernels_s * np.where(fractions == 1, 1, rng.uniform(0.8, 1.0, 24)) + 2e-10 * weights
+    found = calibrate(MeasuredNetworks(terms, terms, fractions, seconds), 0.0)
     assert found.per_weight_s == pytest.approx(2e-10, rel=0.25)

@@ -7,8 +7,8 @@ from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_ne
 
 def test_a_small_batch_holds_kernels_of_the_anchors_with_most_work() -> None:
     found = plan(drawn_networks("tflite")[:8], ())
-    chosen = choose_kernels(found.kernels, found.shares, {}, 6)
-    largest = max(found.shares, key=lambda anchor: found.shares[anchor])
+    chosen = choose_kernels(found.kernels, found.fractions, {}, 6)
+    largest = max(found.fractions, key=lambda anchor: found.fractions[anchor])
     counts = Counter(spec.anchor for spec in found.kernels if spec.timed in chosen)
     assert len(chosen) == 6
     assert counts[largest] == 1
@@ -18,5 +18,5 @@ def test_light_work_that_no_measured_kernel_has_comes_first() -> None:
     found = plan(drawn_networks()[:6], [("conv", "relu"), ("conv", "silu")])
     convs = [spec for spec in found.kernels if spec.anchor == "conv"]
     known = {spec.key: 1e-5 for spec in convs if not spec.light_kinds}
-    (chosen,) = choose_kernels(convs, found.shares, known, 1)
+    (chosen,) = choose_kernels(convs, found.fractions, known, 1)
     assert next(spec for spec in convs if spec.timed == chosen).light_kinds

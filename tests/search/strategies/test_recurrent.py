@@ -32,8 +32,8 @@ def test_a_probability_is_given_to_each_architecture_and_draws_follow_it() -> No
     assert expected.sum() == pytest.approx(1)
     assert expected.max() > 2 * expected.min()
     drawn = one.draw(20_000)
-    shares = np.array([drawn.count(each) for each in EVERY]) / len(drawn)
-    assert np.abs(shares - expected).max() < 0.015
+    frequencies = np.array([drawn.count(each) for each in EVERY]) / len(drawn)
+    assert np.abs(frequencies - expected).max() < 0.015
 
 
 @pytest.mark.parametrize("entropy", [0.0, 0.3])
