@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from latkit._io import describe_error
-from latkit.errors import UsageError
+from latkit._io import checking
 from latkit.progress import SILENT, Callbacks
 from latkit.search.evaluators import Evaluator
 from latkit.search.history import Entry
@@ -59,10 +58,8 @@ def parse_strategy_settings(kind: type, values: dict[str, Any]) -> dict[str, Any
         is_list = isinstance(default, tuple)
         parts: Any = value.split(",") if is_list and isinstance(value, str) else value
         expected: Any = tuple[float, ...] if is_list else type(default)
-        try:
+        with checking(f"setting {name}"):
             found[name] = TypeAdapter(expected).validate_python(parts)
-        except ValidationError as error:
-            raise UsageError(f"setting {name}: {describe_error(error, with_input=True)}") from error
     return found
 
 
