@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from latkit.errors import ExportError, UsageError
 from latkit.graphs import Graph
 from latkit.graphs.reported import FusionReport
+from latkit.ops import Network
 from latkit.runtimes.quantization import Quantization
 
 
@@ -91,6 +92,10 @@ class Runtime(ABC):
     """The exporter of these files: where it is installed, they are used as well."""
     takes_benchmark_tool: ClassVar[bool] = False
     """Whether Google's `benchmark_model` runs its files too."""
+    in_results: ClassVar[bool] = False
+    """Whether a search writes the network that it found as a file of this runtime, whatever it was searched for."""
+    export_setting: ClassVar[str] = ""
+    """The setting of a search that leaves this file out; empty if it is always written."""
     reports_fusion: ClassVar[bool] = False
     """Whether its profiler's ops tell which nodes it computes at once: then no probe is needed."""
 
@@ -116,6 +121,9 @@ class Runtime(ABC):
         There is one example for each input: (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever
         the exporter raises.
         """
+
+    def embed_network(self, path: Path, network: Network) -> None:  # noqa: B027 - most formats have no room
+        """Add the record of the network that a file computes to the file, where its format has room for one."""
 
     def quantize(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 
 from latkit.graphs import Graph
 from latkit.graphs.reported import FusionReport
+from latkit.ops import Network
 from latkit.runtimes.base import ExecutedOp, FileNode, NodesOf, Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
@@ -39,6 +40,7 @@ class OnnxRuntime(Runtime):
     graph_dialect = "onnx"
     converts_layouts = True
     reports_fusion = True
+    in_results = True
     prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
     prebuilt_by = PREBUILT_BY
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
@@ -75,6 +77,12 @@ class OnnxRuntime(Runtime):
                 output_names=["output"],
             )
         onnx.checker.check_model(path, full_check=True)
+
+    def embed_network(self, path: Path, network: Network) -> None:
+        """Among the metadata of the file."""
+        from latkit.runtimes.onnx.network import embed_network
+
+        embed_network(path, network)
 
     def quantize(self, source: Path, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
         """Write an ONNX file with QuantizeLinear and DequantizeLinear around int8 parts (QDQ), weights per channel."""

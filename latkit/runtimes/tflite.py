@@ -41,6 +41,8 @@ class TFLite(Runtime):
     suffix = ".tflite"
     takes_benchmark_tool = True
     reports_fusion = True
+    in_results = True
+    export_setting = "export_tflite"
     precisions = ("fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int4-dynamic", "int4-weights")
     graph_dialect = "tflite"
     # tflite-runtime was built against numpy 1

@@ -12,10 +12,10 @@ from torch import nn
 from latkit.ops import Network
 from latkit.search.objectives.derivation import MIN_TARGET_SHARE, Derived
 from latkit.search.records.problem import Problem
-from latkit.search.records.result import FILES, ConstraintResult, SearchResult
+from latkit.search.records.result import FILES, ConstraintResult, SearchResult, exported_file
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
-from latkit.search.training.exports import RUNTIMES, export
+from latkit.search.training.exports import export
 from latkit.search.training.nan_guard import check_weights
 from latkit.tables import LatencyTable
 
@@ -56,7 +56,7 @@ def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> 
         result = _result(problem, trained, score).model_copy(
             update={
                 "exports": exports,
-                "files": {what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
+                "files": {**FILES, **{what: exported_file(what) for what in exports}},
                 "notes": (*_notes(trained.derived, problem.table, problem.target_s), *missing, *trained.remarks),
             }
         )

@@ -38,8 +38,8 @@ def test_a_search_writes_everything_it_found(
     }
     result = run_python("concepts/search.md", given, replaced)["result"]
 
-    absent = {FILES[what] for what in ("tflite", "quantized-onnx", "quantized-tflite")}
-    assert {path.name for path in folder.iterdir()} == {*FILES.values(), "warmup.pt"} - absent
+    assert {path.name for path in folder.iterdir()} == {*FILES.values(), "network.onnx", "warmup.pt"}
+    assert result.files == {**FILES, "onnx": "network.onnx"}
     assert result == load_record(SearchResult, folder / "result.json")
     assert result.score > 0.8
     assert 0.98 <= result.predicted_latency_s / target_s <= 1.01

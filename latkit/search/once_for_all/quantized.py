@@ -17,14 +17,11 @@ from latkit.runtimes import get_runtime
 from latkit.runtimes.quantization import Quantization
 from latkit.search.data import Normalize
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.records.result import FILES, ExportFacts
+from latkit.search.records.result import ExportFacts, exported_file
 from latkit.search.tasks import TASKS
-from latkit.search.training.exports import CALIBRATION_IMAGES, RUNTIMES, compare, test_images
+from latkit.search.training.exports import CALIBRATION_IMAGES, compare, test_images
 from latkit.spaces.base import Architecture
 from latkit.targets import Target
-
-QUANTIZED = {runtime: f"quantized-{what}" for what, runtime in RUNTIMES.items()}
-"""By runtime: the file of another precision than fp32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,8 @@ class QuantizedFile:
 
 def needs_quantizing(target: Target) -> bool:
     """Whether the target runs files of another precision than the module's own."""
-    return target.precision != get_runtime(target.runtime).precisions[0] and target.runtime in QUANTIZED
+    runtime = get_runtime(target.runtime)
+    return target.precision != runtime.precisions[0] and runtime.in_results
 
 
 def write_quantized(
@@ -52,8 +50,9 @@ def write_quantized(
     """
     if not needs_quantizing(target):
         return None, ()
-    runtime, what = get_runtime(target.runtime), QUANTIZED[target.runtime]
-    data, path = judge.images(architecture)[0], folder / FILES[what]
+    runtime = get_runtime(target.runtime)
+    what = f"quantized-{runtime.suffix.removeprefix('.')}"
+    data, path = judge.images(architecture)[0], folder / exported_file(what)
     indices = torch.arange(min(len(data.train.labels), CALIBRATION_IMAGES))
     calibration = calibration_batches(Normalize(data, torch.device("cpu"))(data.train.fetch(indices).cpu()))
     plan = Quantization(precisions_of(network.in_precision(target.precision)), calibration)

@@ -25,7 +25,7 @@ from latkit.search.once_for_all.quantized import write_quantized
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.base import Record
 from latkit.search.records.result import FILES, ExportFacts
-from latkit.search.training.exports import RUNTIMES, export
+from latkit.search.training.exports import export, export_runtimes
 from latkit.search.training.finetune import finetune
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
@@ -141,9 +141,10 @@ class Specializer:
         return self.evaluations.metric.rank(self.expected(one.architecture, score) if self.expected else score)
 
     def _export_settings(self, target: str) -> SearchSettings:
-        """A TFLite file only where the target runs it: writing one takes seconds."""
-        runs_tflite = Target.parse(target).runtime == RUNTIMES["tflite"]
-        return SearchSettings.quick(task=self.trained.recipe.settings.task, export_tflite=runs_tflite)
+        """A file that may be left out is written only where the target runs it: that takes seconds."""
+        runs = Target.parse(target).runtime
+        chosen = {one.export_setting: one.name == runs for one in export_runtimes().values() if one.export_setting}
+        return SearchSettings.quick(task=self.trained.recipe.settings.task, **chosen)
 
     def _predicted(self, found: list[Candidate], best: Candidate) -> float | None:
         """The prediction of the best; None where a strategy evaluated it, and for a random one that was not found."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, field_validator
@@ -23,16 +25,27 @@ FILES = {
     "architecture": "architecture.json",
     "history": "history.json",
     "weights": "weights.safetensors",
-    "onnx": "network.onnx",
-    "tflite": "network.tflite",
-    "quantized-onnx": "network-quantized.onnx",
-    "quantized-tflite": "network-quantized.tflite",
     "space": "space.json",
     "table": "table.json",
     "result": "result.json",
     "tensorboard": "tensorboard",
 }
-"""Files in a finished search's folder; the TFLite file only where its exporter is installed."""
+"""Files in a finished search's folder, beside those that `exported_file` names."""
+
+EXPORT = re.compile(r"(quantized-)?[a-z0-9]{1,20}")
+"""Name of an exported file in a result: its suffix, after `quantized-` for one of several precisions."""
+EXPORTED_FILE = re.compile(r"network(-quantized)?\.[a-z0-9]{1,20}")
+
+
+def exported_file(what: str) -> str:
+    """The file of an export: `network.onnx` of `onnx`, `network-quantized.onnx` of `quantized-onnx`."""
+    stem, _, suffix = f"network-{what}".rpartition("-")
+    return f"{stem}.{suffix}"
+
+
+def exported_files(folder: Path) -> list[str]:
+    """Names of the exported files in a folder."""
+    return sorted(path.name for path in folder.glob("network*") if EXPORTED_FILE.fullmatch(path.name))
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -151,8 +164,11 @@ class SearchResult(Scored, Record):
     def _are_of_a_search(cls, files: dict[str, str]) -> dict[str, str]:
         """File names from a record must stay inside the folder."""
         for what, name in files.items():
-            if FILES.get(what) != name:
-                raise ValueError(f"expected one of {', '.join(FILES.values())}, but found {what}: {name}")
+            if name != FILES.get(what, exported_file(what) if EXPORT.fullmatch(what) else None):
+                raise ValueError(
+                    f"expected one of {', '.join(FILES.values())} or an exported file such as "
+                    f"{exported_file('onnx')}, but found {what}: {name}"
+                )
         return files
 
 

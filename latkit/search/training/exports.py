@@ -11,18 +11,14 @@ from latkit.artifacts.export import export_module
 from latkit.artifacts.quantized import calibration_batches, export_quantized, precisions_of
 from latkit.errors import ExportError, MissingExtra
 from latkit.ops import Network
-from latkit.runtimes import get_runtime
+from latkit.runtimes import list_runtimes
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.onnx.network import embed_network
 from latkit.runtimes.quantization import Quantization
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.gradient.settings import SearchSettings
-from latkit.search.records.result import FILES, ExportFacts
+from latkit.search.records.result import ExportFacts, exported_file
 from latkit.search.supernet.low_precision import without_rounding
 from latkit.search.tasks import TASKS, Task
-
-RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
-"""Exporter and runtime of each of a search's exported files."""
 
 IMAGES = 64
 """Maximum number of test images that are compared, evenly spaced."""
@@ -38,6 +34,15 @@ TOLERANCE = 1e-3
 float32 kernels with another order of summation about a hundred times below."""
 
 
+def export_runtimes() -> dict[str, Runtime]:
+    """The runtimes that a search writes its network for, by the names of their files in a result."""
+    found: dict[str, Runtime] = {}
+    for runtime in list_runtimes():
+        if runtime.in_results:
+            found.setdefault(runtime.suffix.removeprefix("."), runtime)
+    return found
+
+
 def export(
     folder: Path, network: Network, module: nn.Module, data: DataSplit, settings: SearchSettings
 ) -> tuple[dict[str, ExportFacts], tuple[str, ...]]:
@@ -49,19 +54,20 @@ def export(
     images = test_images(data)
     facts: dict[str, ExportFacts] = {}
     notes: tuple[str, ...] = ()
-    for what in RUNTIMES if settings.export_tflite else ("onnx",):
-        runtime, path = get_runtime(RUNTIMES[what]), folder / FILES[what]
+    for what, runtime in export_runtimes().items():
+        setting, path = runtime.export_setting, folder / exported_file(what)
+        if setting and not getattr(settings, setting):
+            continue
         try:
             _write(runtime, network, module, data, path)
             tolerance = QUANTIZED_TOLERANCE if precisions_of(network) else TOLERANCE
             facts[what] = compare(runtime, path, module, images, TASKS.get(settings.task), tolerance)
         except MissingExtra as error:
             path.unlink(missing_ok=True)
-            if what == "tflite" and "export_tflite" not in settings.model_fields_set:
-                continue  # not requested
-            notes = (*notes, f"{FILES[what]} was not written: {error}")
-    if "onnx" in facts:
-        embed_network(folder / FILES["onnx"], network)
+            if not setting or setting in settings.model_fields_set:  # else the file was not requested
+                notes = (*notes, f"{path.name} was not written: {error}")
+        else:
+            runtime.embed_network(path, network)
     return facts, notes
 
 

@@ -34,7 +34,7 @@ from latkit.search.once_for_all.specialize import (
 )
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.base import load_record
-from latkit.search.records.result import FILES
+from latkit.search.records.result import FILES, exported_file
 from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.workspace.compare import Reach
 from latkit.workspace.models import pinned_as
@@ -86,7 +86,10 @@ class SpecializeRun:
             "strategy": one.strategy,
             "architecture": list(one.architecture),
             "notes": list(one.notes),
-            "files": {what: str(folder / FILES[what]) for what in ("architecture", "weights", *one.exports)},
+            "files": {
+                **{what: str(folder / FILES[what]) for what in ("architecture", "weights")},
+                **{what: str(folder / exported_file(what)) for what in one.exports},
+            },
         }
 
 

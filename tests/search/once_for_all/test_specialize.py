@@ -101,7 +101,7 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     assert found.test == pytest.approx(
         trained.judge.score(trained.judge.module(found.architecture), found.architecture, "test")
     )
-    assert (tmp_path / "one" / FILES["onnx"]).exists()
+    assert (tmp_path / "one" / "network.onnx").exists()
     assert {"onnx", "tflite"} == set(found.exports)
     assert max(one.largest_difference for one in found.exports.values()) <= 1e-5
     assert min(one.agreement for one in found.exports.values()) == 1
@@ -149,7 +149,7 @@ def test_the_score_of_an_int8_target_is_that_of_the_quantized_file(trained, tmp_
     data = judge.images(found.architecture)[0]
     images, run = (
         Normalize(data, torch.device("cpu"))(data.test.images),
-        get_runtime("onnxruntime").load(tmp_path / FILES["quantized-onnx"]),
+        get_runtime("onnxruntime").load(tmp_path / "network-quantized.onnx"),
     )
     scores = torch.cat([run(image[None].contiguous()) for image in images])
     assert found.test == pytest.approx(float((scores.argmax(1) == data.test.labels).double().mean()))

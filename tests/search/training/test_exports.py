@@ -10,9 +10,10 @@ from torch import nn
 from latkit.artifacts.export import export_module, export_subject
 from latkit.errors import ExportError
 from latkit.nn import build_module
-from latkit.runtimes import get_runtime
+from latkit.runtimes import RUNTIMES, get_runtime
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.runtimes.onnx.network import read_network
+from latkit.runtimes.onnxruntime import OnnxRuntime
 from latkit.search import SearchSettings
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.tasks.classification import CLASSIFICATION
@@ -74,6 +75,19 @@ def test_without_its_package_a_format_is_noted_as_missing(
         "network.tflite was not written: litert-torch is not installed; install it with: pip install 'latkit[tflite]'",
     )
     assert {path.name for path in tmp_path.glob("network.*")} == {"network.onnx"}
+
+
+def test_a_runtime_of_a_plug_in_has_a_file_of_its_own(
+    mini_space: Space, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(OnnxRuntime):
+        name, suffix = "other", ".onnx2"
+
+    monkeypatch.setitem(RUNTIMES._loaded, "other", Other())
+    network = mini_space.decode((0, 2))
+    facts, _ = export(tmp_path, network, some_module(mini_space, 0), stripes_data, SearchSettings(export_tflite=False))
+    assert facts.keys() == {"onnx", "onnx2"}
+    assert read_network(tmp_path / "network.onnx2") == network
 
 
 def test_a_wrong_export_is_an_error_and_is_not_saved(

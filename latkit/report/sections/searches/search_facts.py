@@ -24,7 +24,7 @@ from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.once_for_all.records import SUPERNET_FILES
 from latkit.search.records.base import load_record
-from latkit.search.records.result import FILES
+from latkit.search.records.result import FILES, exported_files
 from latkit.search.records.strategy import STRATEGY_FILE
 from latkit.search.tasks import TASKS, Metric
 from latkit.spaces import ChainSpace, Space, load_saved
@@ -142,14 +142,14 @@ def read_search(workspace: FittedModels, name: str, page_folder: Path = Path()) 
     return found
 
 
-LINKED = ("onnx", "tflite", "weights", "architecture", "recipe", "result")
-"""The files of a search that its page links to; names in `FILES`."""
+LINKED = ("weights", "architecture", "recipe", "result")
+"""The files of a search that its page links to beside the exported ones; names in `FILES`."""
 
 
 def _links(folder: Path, page_folder: Path) -> dict[str, str]:
     """Addresses of a search's files, relative to the folder of the page, by file name."""
     base = os.path.relpath(folder.resolve(), page_folder.resolve())
-    names = [FILES[what] for what in LINKED if (folder / FILES[what]).exists()]
+    names = [*exported_files(folder), *(FILES[what] for what in LINKED if (folder / FILES[what]).exists())]
     return {name: quote(f"{base}/{name}") for name in names}
 
 

@@ -24,7 +24,7 @@ from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
 from latkit.search.once_for_all.specialize import RESULT_FILE, SPECIALIZED, Specialized
 from latkit.search.records.base import load_record
-from latkit.search.records.result import FILES
+from latkit.search.records.result import FILES, exported_files
 from latkit.search.tasks import Metric
 from latkit.spaces import Space, load_saved
 from latkit.spaces.base import Architecture
@@ -35,7 +35,7 @@ from latkit.targets import Target
 MAX_EVALUATED = 20_000
 """Evaluated sub-networks that a page draws."""
 
-LINKED = ("onnx", "tflite", "weights", "architecture")
+LINKED = ("weights", "architecture")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _subnets(folder: Path, space: Space, page_folder: Path) -> Iterator[SubnetFa
             raise BadFile(path, f"a sub-network of space {space.name}, as in {FILES['architecture']}", "another one")
         measured = place / MEASURED_FILE
         base = os.path.relpath(place.resolve(), page_folder.resolve())
-        names = [FILES[what] for what in LINKED if (place / FILES[what]).exists()]
+        names = [*exported_files(place), *(FILES[what] for what in LINKED if (place / FILES[what]).exists())]
         yield SubnetFacts(
             place.name,
             result,
