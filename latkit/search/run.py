@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from latkit._io import reading
+from latkit.errors import BadFile
 from latkit.progress import Progress, Silent
 from latkit.search.finalize import Trained, finish
 from latkit.search.gradient.factory import fresh_module, make_search_phase
@@ -125,16 +126,20 @@ class PhasedSearch:
             derived, start = self._derived(saved)
             saved = {}
         problem = self.problem
+        expected_s, notes = self._expected_s(derived), self._notes()  # a wrong file is reported before the training
         network = problem.space.decode(derived.architecture, self.files.path.name)
         self.files.write(lambda: network.save(self.files.file("architecture")))
         training = TrainingPhase(start, problem.data, problem.settings, self.fabric, problem.teacher)
         self._run(training, saved, {"derived": dataclasses.asdict(derived)})
-        found = Trained(network, training.finish(), derived, self._expected_s(derived), self.seconds, self._notes())
+        found = Trained(network, training.finish(), derived, expected_s, self.seconds, notes)
         return finish(problem, self.files.path, found, self.fabric)
 
     def _expected_s(self, derived: Derived) -> float:  # noqa: ARG002 - a search by a strategy has no distribution
-        """Seconds that the distribution expects at the end of the search."""
-        found: float = self.curves.rows["search"][-1]["expected_latency_s"]
+        """Seconds that the distribution expects at the end of the search. Raises BadFile of a cut checkpoint."""
+        rows = self.curves.rows["search"]
+        if not rows:
+            raise BadFile(self.files.file("checkpoint"), "a checkpoint of a search", "no rows of the search's history")
+        found: float = rows[-1]["expected_latency_s"]
         return found
 
     def _notes(self) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ from latkit.search.evaluators import Evaluator
 from latkit.search.objectives.constraints import check_constraints
 from latkit.search.objectives.derivation import Derived, check_reach
 from latkit.search.preflight import check_data
+from latkit.search.records.base import load_record
 from latkit.search.records.problem import Problem
 from latkit.search.records.result import SearchResult
 from latkit.search.records.search_dir import SearchFolder
-from latkit.search.records.strategy import StrategyRecord
+from latkit.search.records.strategy import STRATEGY_FILE, StrategyRecord
 from latkit.search.run import PhasedSearch
 from latkit.search.strategy_run import RunOptions, run_strategy
 from latkit.search.training.resource_errors import translate_resource_errors
@@ -59,7 +60,6 @@ class _StrategySearch(PhasedSearch):
     def __post_init__(self) -> None:
         self.evaluator: Evaluator
         self.options: RunOptions
-        self.remarks: tuple[str, ...] = ()
 
     def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:  # noqa: ARG002 - the history is the state
         """The best architecture of the strategy, with fresh weights."""
@@ -71,7 +71,6 @@ class _StrategySearch(PhasedSearch):
         self.seconds["search"] += time.monotonic() - began
         if record.best is None:
             raise TargetOutOfReach(nothing_found(record))
-        self.remarks = remarks_of(record)
         architecture = record.best.architecture
         derived = Derived.of(architecture, architecture, self.problem.table)
         return derived, self._module(derived, None)
@@ -80,7 +79,8 @@ class _StrategySearch(PhasedSearch):
         return derived.predicted_s
 
     def _notes(self) -> tuple[str, ...]:
-        return (*super()._notes(), *self.remarks)
+        record = load_record(StrategyRecord, self.files.path / STRATEGY_FILE)  # a resumed training has not searched
+        return (*super()._notes(), *remarks_of(record))
 
 
 def remarks_of(record: StrategyRecord) -> tuple[str, ...]:

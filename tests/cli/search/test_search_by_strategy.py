@@ -6,13 +6,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from latkit.search.evaluators import EVALUATORS, EvaluatorFactory
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.records.strategy import HISTORY_FILE
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -95,12 +96,19 @@ def test_an_option_of_a_strategy_needs_one(latkit: Run, tmp_path: Path) -> None:
     assert (code, "expected --strategy NAME with --evaluations" in err) == (2, True)
 
 
+def interrupt(*_found: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     folder: Path, latkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every latency counts as unsure and is measured; the bound is far above what a busy machine measures."""
+    """Every latency counts as unsure and is measured; the bound is far above what a busy machine measures.
+
+    It is interrupted when the network that was found has been trained, and is then continued without a search.
+    """
     monkeypatch.setattr("latkit.search.evaluators.measure_unsure.is_unsure", lambda _bound, _verdict: True)
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     target = Target.parse("here/onnxruntime")
@@ -111,9 +119,15 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     arguments += ["--evaluator", "trained:1", "--evaluations", 2, "--strategy-set", "population=1"]
     arguments += ["--strategy-set", "tournament=1", "--set", "training_epochs=1", "--set", "export_tflite=false"]
     arguments += ["--set", "training_batch_size=256"]
-    code, out, err = latkit("-C", root, "search", target, *arguments, "--json")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr("latkit.search.run.finish", interrupt)
+        assert latkit("-C", root, "search", target, *arguments)[0] == 130
+    history = (root / "search" / "evolved" / HISTORY_FILE).read_bytes()
+    code, out, err = latkit("-C", root, "search", target, *arguments, "--resume", "--json")
     assert code == 0, err
+    assert (root / "search" / "evolved" / HISTORY_FILE).read_bytes() == history
     document = json.loads(out)
+    assert any(note.startswith("found by evolution with 2 evaluations") for note in document["notes"])
     found = document["strategy"]
     assert found["spent"]["evaluations"] == found["spent"]["measurements"] == 2
     assert tuple(document["architecture"]) == tuple(found["best"]["architecture"])

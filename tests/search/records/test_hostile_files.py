@@ -68,6 +68,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "derived in words": lambda saved: saved.update(derived={"architecture": "x"}),
     "derived of another space": lambda saved: saved["derived"].update(architecture=[9] * 30),
     "not derived": lambda saved: saved.pop("derived"),
+    "no rows of the search": lambda saved: saved["rows"].update(search=[]),
     "seconds that are none": lambda saved: saved["seconds"].update(search=float("nan")),
     "a row without an epoch": lambda saved: saved["rows"]["search"].append({}),
     "a row that cannot be written": lambda saved: saved["rows"]["search"][0].update(note="\ud800"),
