@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -33,6 +34,7 @@ from latkit.testing.phone.emulated import Phone, running_phone
 from latkit.testing.phone.packages import cache_folder
 from latkit.testing.phone.server import adb, adb_server
 from tests.forking import Forks, forks, measure_briefly
+from tests.golden.fields import check_fields
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # or the threads of two pytest workers fight over two cores
 os.environ.setdefault("LATKIT_TEST_CACHE", str(Path(__file__).parents[1] / "build" / "phone"))
@@ -252,8 +254,10 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(SystemExit) as ended:
             main()
         shown = capsys.readouterr()
-        code = ended.value.code
-        return int(code) if code else 0, shown.out, shown.err
+        code = int(ended.value.code or 0)
+        if "--json" in argv and (not code or "doctor" in argv):
+            check_fields([str(one) for one in argv], json.loads(shown.out))
+        return code, shown.out, shown.err
 
     return run
 

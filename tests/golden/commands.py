@@ -14,10 +14,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "measurements-export": ("measurements", "export", "here/onnxruntime", "-o", "again.parquet"),
     "measurements-import": ("measurements", "import", "tflite.parquet"),
     "compare": ("compare", "found", "pair"),
+    "target-list": ("target", "list"),
+    "measurements-repair": ("measurements", "repair", "here/onnxruntime"),
     "report-workspace": ("report", "-o", "workspace.html"),
     "report-target": ("report", "here/onnxruntime", "-o", "target.html"),
     "report-search": ("report", "found", "-o", "found.html"),
     "report-series": ("report", "pair", "-o", "pair.html"),
+    "device-remove": ("device", "remove", "here", "--keep-files"),
 }
 """Run in this order in one copy of the workspace, each with --json."""
 

@@ -13,6 +13,7 @@ from latkit.search.records.checkpoint import load_checkpoint
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.golden.commands import COMMANDS, FILES
+from tests.golden.fields import command_of, commands, faults, golden_fields
 
 HERE = Path(__file__).parent
 DOCUMENTS = HERE / "documents-0.1"
@@ -53,6 +54,26 @@ def test_every_command_gives_the_document_of_version_0_1(copy: Path, latkit, mon
         same(
             json.loads((copy / name).read_text()), json.loads((DOCUMENTS / f"file-{Path(name).name}").read_text()), name
         )
+
+
+def test_every_command_has_a_golden_document() -> None:
+    """That of the demo consists of those of `validate` and `search`."""
+    assert set(commands()) - {command_of(argv) for argv in COMMANDS.values()} - set(golden_fields()) == {"demo"}
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        ({"a": 1, "b": [{"c": "x"}, {"c": None}], "d": 2}, []),
+        ({"a": 1, "b": []}, []),
+        ({"a": None, "b": None}, []),
+        ({"b": [{"c": "x"}, {}]}, ["a is missing", "b[].c is missing"]),
+        ({"a": "1", "b": {}}, ["a is text, not number", "b is object, not list"]),
+    ],
+)
+def test_a_missing_field_and_another_type_are_faults(document: object, fault: list[str]) -> None:
+    golden = {"": "object", "a": "number", "b": "list", "b[]": "object", "b[].c": "text"}
+    assert faults(document, golden) == fault
 
 
 def test_every_measurement_is_read(copy: Path) -> None:

@@ -20,6 +20,7 @@ from latkit.progress import SILENT
 from latkit.serve.page import POLICY
 from latkit.serve.server import Server, Site
 from tests.conftest import Run
+from tests.golden.fields import check_fields
 from tests.report.test_browser import HOSTILE
 from tests.serve.conftest import JOBS
 
@@ -175,6 +176,7 @@ def test_ctrl_c_ends_it_with_success(tmp_path: Path, latkit: Run) -> None:
     try:
         assert process.stdout is not None
         document = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        check_fields(["serve"], document)
         with socket.create_connection(("127.0.0.1", document["port"]), timeout=30):
             process.send_signal(signal.SIGINT)  # while a browser is connected
             _, err = process.communicate(timeout=30)

@@ -30,6 +30,7 @@ from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.quantize import size_table
 from latkit.workspace.requests.quantize import QuantizeRequest
+from tests.golden.fields import check_fields
 from tests.pages import run_python
 
 CONV = make_op("conv", (1, 8, 8), out_channels=8, kernel=3)
@@ -66,6 +67,7 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
         'QuantizeRequest(target="pi4/tflite-t4", model="mine", size_mb=0.5)': "first",
     }
     run = run_python("howto/quantize.md", given, replaced)["run"]
+    check_fields(["quantize"], run.document())
     result = run.result
     assert set(result.variants) == {"fp32", "int8", "exact", "haq", "fastest"}
     assert len(result.layers) == 3

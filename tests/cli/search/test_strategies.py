@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from latkit.search.strategies import STRATEGIES
+from tests.golden.fields import check_fields
 
 
 def test_every_strategy_is_listed_with_a_line_and_its_settings_and_no_torch() -> None:
@@ -16,7 +17,9 @@ def test_every_strategy_is_listed_with_a_line_and_its_settings_and_no_torch() ->
         "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    rows = {row["strategy"]: row for row in json.loads(found.stdout)["strategies"]}
+    document = json.loads(found.stdout)
+    check_fields(["strategies"], document)
+    rows = {row["strategy"]: row for row in document["strategies"]}
     assert set(STRATEGIES.names()) <= set(rows)
     assert rows["evolution"]["settings"] == {"population": 20, "tournament": 10}
     assert rows["nsga2"]["front"] is True

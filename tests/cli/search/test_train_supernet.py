@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from latkit.cli.app import app
 from latkit.layout import Folders
+from tests.golden.fields import check_fields
 from tests.search.conftest import save_stripes
 
 SPACE = """
@@ -38,6 +39,7 @@ def test_a_supernet_is_trained_resumed_and_refused(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, [*given, *brief, "--curriculum", "uniform", "--json"], catch_exceptions=False)
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)
+    check_fields(given, document)
     assert document["curriculum"] == "uniform"
     assert 0 <= document["smallest_accuracy"] <= 1
     assert all(Path(path).exists() for path in document["files"].values())

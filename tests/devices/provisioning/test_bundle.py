@@ -40,6 +40,7 @@ from latkit.errors import BundleError, DeviceError, UsageError
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from tests.devices.agent.test_native import toolchain
+from tests.golden.fields import check_fields
 
 HERE = platform.machine()
 Compile = Callable[..., None]
@@ -108,6 +109,7 @@ class TestBuilding:
         done = CliRunner().invoke(app, ["agent", "build", "--arch", HERE, "--json"])
         assert done.exit_code == 0
         bundle, archive = bundle_for(HERE)
+        check_fields(["agent", "build"], json.loads(done.stdout))
         assert json.loads(done.stdout) == {**bundle.model_dump(mode="json"), "path": str(archive)}
         assert CliRunner().invoke(app, ["agent", "build", "--arch", HERE]).exit_code == 0
 
