@@ -39,31 +39,40 @@ SEEDS = {
     "limited_regret": 4,
     "ask_tell_ms": 3,
 }
-"""Runs of every strategy; those of a limited search are 63 each, one per device and limit."""
+"""Runs of a fast strategy; those of a limited search are 63 each, one per device and limit."""
 SLOW_SHARE = {
-    "bananas": 0.1,
-    "model-based": 0.25,
-    "model-based-light": 0.1,
-    "neural-architect": 0.1,
-    "optuna-gp": 0.01,
-    "optuna-nsga2": 0.02,
-    "optuna-nsga3": 0.02,
+    "bananas": 0.05,
+    "model-based": 0.15,
+    "model-based-light": 0.05,
+    "neural-architect": 0.05,
+    "optuna-gp": 0.005,
+    "optuna-nsga2": 0.05,
+    "optuna-nsga3": 0.05,
     "optuna-tpe": 0.02,
 }
-"""Of strategies whose run takes more than a second, the share of the seeds."""
-SLOW_TABLE_SHARE = {
-    ("nasbench101_pool", "ppo-lstm"): 0.2,
-    ("nasbench101_pool", "reinforce-lstm"): 0.2,
-    ("accel_nasbench", "ppo-lstm"): 0.2,
-    ("accel_nasbench", "reinforce-lstm"): 0.2,
+"""Of strategies whose run takes more than a second on most tables, the share of the seeds."""
+TABLE_SHARE = {
+    ("limited_regret", "bananas"): 1,
+    ("limited_regret", "model-based"): 1,
+    ("limited_regret", "model-based-light"): 1,
+    ("limited_regret", "neural-architect"): 1,
+    ("limited_regret", "optuna-nsga2"): 1,
+    ("limited_regret", "optuna-nsga3"): 1,
+    ("nasbench201", "optuna-nsga2"): 1,
+    ("nasbench201", "optuna-nsga3"): 1,
+    ("nasbench_macro", "optuna-nsga2"): 1,
+    ("nasbench101_pool", "ppo-lstm"): 0.1,
+    ("nasbench101_pool", "reinforce-lstm"): 0.1,
+    ("accel_nasbench", "ppo-lstm"): 0.1,
+    ("accel_nasbench", "reinforce-lstm"): 0.1,
     ("darts_sample", "ppo"): 0.5,
-    ("darts_sample", "ppo-lstm"): 0.2,
+    ("darts_sample", "ppo-lstm"): 0.1,
     ("darts_sample", "reinforce"): 0.5,
-    ("darts_sample", "reinforce-lstm"): 0.2,
+    ("darts_sample", "reinforce-lstm"): 0.1,
 }
-"""The same of strategies that are slow on some tables."""
-MIN_COMPLETE_SHARE, SLOW_CASES = 0.1, 9
-"""Of a limited search, strategies with a smaller share of the seeds take one case in nine."""
+"""The same on tables that are slower or faster than most."""
+CASE_STEP = {"optuna-gp": 31, "optuna-tpe": 10}
+"""Of a limited search, slow strategies take one case in so many: every limit, on other devices."""
 QUICK_SEEDS = 2
 MAX_SECONDS = 1140.0
 """Twenty minutes, less what the last runs and the start take; what is left waits for the next call."""
@@ -98,10 +107,14 @@ def applies(section: str, strategy: str) -> bool:
     return strategy != "halving" and (section != "front_5v_hypervolume_share" or handles_front)
 
 
+def share_of(section: str, strategy: str) -> float:
+    """Of the seeds of a fast strategy."""
+    return TABLE_SHARE.get((section, strategy), SLOW_SHARE.get(strategy, 1))
+
+
 def seeds_of(section: str, strategy: str, limit: int | None) -> int:
     """How many runs with different seeds."""
-    share = SLOW_TABLE_SHARE.get((section, strategy), SLOW_SHARE.get(strategy, 1))
-    count = max(round(SEEDS[section] * share), 1)
+    count = max(round(SEEDS[section] * share_of(section, strategy)), 1)
     return min(limit or count, count)
 
 
@@ -111,9 +124,7 @@ def jobs_of(section: str, strategy: str, seeds: int | None, data: Path) -> list[
         return []
     cases = [""]
     if section == "limited_regret":
-        cases = limited_cases(str(data))
-        if SLOW_SHARE.get(strategy, 1) < MIN_COMPLETE_SHARE:
-            cases = cases[::SLOW_CASES]
+        cases = limited_cases(str(data))[:: CASE_STEP.get(strategy, 1)]
     count = seeds_of(section, strategy, seeds)
     runs = enumerate(case for _ in range(count) for case in cases)  # no two start with the same networks
     return [Job(section, strategy, seed, str(data), case) for seed, case in runs]
