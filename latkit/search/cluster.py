@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,20 @@ class MeasureOnHost:
         if isinstance(found, str):
             raise LatkitError(found)
         return float(found)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to a cluster, if one is named, before anything is written. Raises UsageError as `connect` does."""
+    if address is None:
+        yield
+        return
+    ray, owns = connect(address)
+    try:
+        yield
+    finally:
+        if owns:
+            ray.shutdown()
 
 
 def connect(address: str) -> tuple[Any, bool]:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,20 +90,20 @@ class History:
         self._release = weakref.finalize(self, _unlock, _lock(self.path))
         self.entries: dict[int, Entry] = {}
         """By number, what earlier runs saved."""
+        self._early = self.path.with_name(f"{self.path.name}.early")
         lines = list(_complete_lines(self.path))
         if lines:
-            self._check(lines[0], expected)
+            _check(self.path, lines[0], expected)
         else:
+            self._early.unlink(missing_ok=True)  # of a history that was removed
             _append(self.path, expected, truncate_at=0)
-        with reading(self.path, EXPECTED):
-            for line in lines[1:]:
-                entry = Entry.from_json(parse_json(line))
-                if entry.number != len(self.entries):
-                    raise UsageError(f"verdict {len(self.entries)} expected, but {entry.number} follows")
-                self.entries[entry.number] = entry
+        for entry in _read_entries(self.path, lines[1:], 2, "this line and all below it"):
+            if entry.number != len(self.entries):
+                line = len(self.entries) + 2
+                raise BadFile(self.path, f"{EXPECTED} with verdict {line - 2} in line {line}", f"number {entry.number}")
+            self.entries[entry.number] = entry
         if lines:
             _truncate(self.path, sum(len(line) + 1 for line in lines))
-        self._early = self.path.with_name(f"{self.path.name}.early")
         self._read_early()
 
     @property
@@ -127,22 +127,37 @@ class History:
 
     def _read_early(self) -> None:
         self._lines = frozenset(self.entries)
-        with reading(self._early, EXPECTED):
-            for line in _complete_lines(self._early):
-                entry = Entry.from_json(parse_json(line))
-                self.entries.setdefault(entry.number, entry)
+        lines = list(_complete_lines(self._early))
+        for entry in _read_entries(self._early, lines, 1, "the file"):
+            self.entries.setdefault(entry.number, entry)
         if self._early.exists():
-            _truncate(self._early, sum(len(line) + 1 for line in _complete_lines(self._early)))
+            _truncate(self._early, sum(len(line) + 1 for line in lines))
 
-    def _check(self, line: bytes, expected: dict[str, object]) -> None:
-        with reading(self.path, EXPECTED):
-            found = parse_json(line)
-            if not isinstance(found, dict) or found.get("format") != FORMAT:
-                raise UsageError(f"no header of the format {FORMAT}")
-        for name, value in expected.items():
-            if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
-                shown = one_line(json.dumps(found.get(name)), 200)
-                raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
+
+def check_history(path: Path, expected: dict[str, object]) -> None:
+    """Raise BadFile where there is the history of another search at `path`. Nothing is written."""
+    if lines := list(_complete_lines(path)):
+        _check(path, lines[0], expected)
+
+
+def _check(path: Path, line: bytes, expected: dict[str, object]) -> None:
+    with reading(path, EXPECTED):
+        found = parse_json(line)
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise UsageError(f"no header of the format {FORMAT}")
+    for name, value in expected.items():
+        if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
+            shown = one_line(json.dumps(found.get(name)), 200)
+            raise BadFile(path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
+
+
+def _read_entries(path: Path, lines: Sequence[bytes], first: int, removed: str) -> Iterator[Entry]:
+    """The verdicts of lines, the first of which has that number. Raises BadFile; `removed`: what to remove then."""
+    for number, line in enumerate(lines, first):
+        expected = f"{EXPECTED} with a verdict in line {number} (to evaluate it again, remove {removed})"
+        with reading(path, expected):
+            entry = Entry.from_json(parse_json(line))
+        yield entry
 
 
 _locks: dict[tuple[int, int], int] = {}

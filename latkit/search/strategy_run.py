@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from latkit._io import checking
+from latkit._io import checking, make_folder
 from latkit.progress import SILENT, Callbacks
 from latkit.search.evaluators import Evaluator
-from latkit.search.history import Entry
+from latkit.search.history import Entry, check_history, header
 from latkit.search.loop import LoopOptions, SearchOutcome, search
+from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, STRATEGY_FILE, STUDY_FILE, Judged, StrategyPlan, StrategyRecord
 from latkit.search.strategies import STRATEGIES, Strategy, make_strategy
 from latkit.spaces.base import Space
@@ -66,11 +67,19 @@ def parse_strategy_settings(kind: type, values: dict[str, Any]) -> dict[str, Any
 def run_strategy(
     plan: StrategyPlan, space: Space, evaluator: Evaluator, folder: Path, options: RunOptions
 ) -> tuple[StrategyRecord, SearchOutcome]:
-    """Search, and write history, scalars and record into a folder, which exists. A saved history is continued.
+    """Search, and write space, history, scalars and record into a folder. A saved history is continued.
 
-    Raises UsageError and BadFile as `search` does.
+    Raises UsageError and BadFile as `search` does; the history of another search is refused before anything is written.
     """
     strategy = planned_strategy(plan, space, evaluator.efforts)
+    check_history(folder / HISTORY_FILE, header(strategy, evaluator, plan.batch))
+    make_folder(folder)
+    space.save(folder / FILES["space"])
+    if options.workers > plan.batch:
+        options.callbacks.on_message(
+            f"{plan.batch} of {options.workers} workers evaluate: only a batch of {plan.batch} is pending at once; "
+            f"to use all, begin a search with --batch {options.workers}"
+        )
     progress = _Progress(plan, options.callbacks, folder)
     loop = LoopOptions(folder / HISTORY_FILE, plan.batch, options.workers, options.cluster, progress)
     try:

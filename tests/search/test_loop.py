@@ -19,6 +19,7 @@ from latkit.errors import BadFile, StoreBusy, UsageError
 from latkit.search.evaluators import Verdict
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.goals import Goals
+from latkit.search.history import Entry
 from latkit.search.loop import Budget, LoopOptions, SearchOutcome, search
 from latkit.search.strategies import make_strategy
 from latkit.search.workers import Processes, Task
@@ -147,8 +148,15 @@ def test_a_damaged_history_is_refused(tmp_path: Path, line: str) -> None:
     run(path, 2)
     header = path.read_text().splitlines()[0]
     path.write_text(f"{header}\n{line}\n")
-    with pytest.raises(BadFile, match="the history of a search"):
+    with pytest.raises(BadFile, match=r"the history of a search .*in line 2"):
         run(path, 5)
+
+
+def test_early_verdicts_of_a_history_that_was_removed_are_not_used(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "h.jsonl", 3)
+    wrong = Entry(1, outcome.entries[1].architecture, Verdict({"score": 99.0}, {"evaluations": 1.0}))
+    (tmp_path / "new.jsonl.early").write_text(json.dumps(wrong.to_json()) + "\n")
+    assert run(tmp_path / "new.jsonl", 3).entries == outcome.entries
 
 
 def test_a_verdict_that_is_read_is_written_as_before() -> None:

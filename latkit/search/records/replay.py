@@ -69,16 +69,20 @@ def replay_strategy(
     if (folder / HISTORY_FILE).exists() and not resume:
         raise UsageError(f"{folder} holds a search; continue it with --resume, or give another name")
     space = load_saved(original / FILES["space"])
-    folder.mkdir(parents=True, exist_ok=True)
-    space.save(folder / FILES["space"])
     record, _ = run_strategy(plan, space, evaluator or RecordedEvaluator(original), folder, RunOptions(callbacks))
     return record
 
 
 def strategy_differences(one: Path, other: Path) -> tuple[str, ...]:
-    """What differs between two finished searches by a strategy: `verdicts`, bit for bit, and what was found."""
+    """What differs between two finished searches by a strategy: `verdicts`, bit for bit, and what was found.
+
+    A history may go on beyond them, where its search was continued with a smaller budget, or is being continued.
+    """
     first, second = (load_record(StrategyRecord, folder / STRATEGY_FILE) for folder in (one, other))
-    histories = [read_bytes(folder / HISTORY_FILE, EXPECTED) for folder in (one, other)]
+    histories = [
+        read_bytes(folder / HISTORY_FILE, EXPECTED).split(b"\n")[: record.asked + 1]
+        for folder, record in ((one, first), (other, second))
+    ]
     found = {
         "verdicts": histories[0] == histories[1],
         "best": first.best == second.best,

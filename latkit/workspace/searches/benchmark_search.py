@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from latkit import report
-from latkit._io import host_error
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.layout import REPORT_FILE, Folders
 from latkit.layout.fitted import FittedModels
 from latkit.progress import Callbacks
+from latkit.search.cluster import connected
 from latkit.search.evaluators import EVALUATORS, Evaluator
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.evaluators.tabular import TabularEvaluator
@@ -41,13 +41,9 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     check_met(table, goals)
     folder = workspace.search_dir(request.name)
     _check_folder(workspace, request, plan)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise host_error(error, folder) or error from error
-    space.save(folder / FILES["space"])
     options = RunOptions(callbacks, request.workers, request.cluster)
-    record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
+    with connected(request.cluster):
+        record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
     report.write_report(workspace, request.name, folder / REPORT_FILE)
     return record
 

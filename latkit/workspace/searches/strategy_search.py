@@ -11,6 +11,7 @@ from latkit.errors import UsageError
 from latkit.evaluation.validation import measured_seconds
 from latkit.latency_models import AdditiveModel, LatencyModel
 from latkit.search import SearchResult
+from latkit.search.cluster import connected
 from latkit.search.evaluators import EVALUATORS, Evaluator
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.evaluators.measure_unsure import Measure, MeasureUnsure
@@ -50,13 +51,14 @@ def plan_of(plan: StrategyPlan, problem: Problem) -> StrategyPlan:
 def search_by_strategy(
     timer: NetworkTimer, job: SearchJob, problem: Problem, folder: Path, resume: bool
 ) -> SearchResult:
-    """Search by the plan of a problem, and train the best. Raises as `run_strategy_search` does."""
+    """Search by the plan of a problem, and train the best. Raises as `run_strategy_search` and `connected` do."""
     assert problem.strategy is not None
     evaluator = evaluator_of(timer, job, problem)
     planned_strategy(problem.strategy, problem.space, evaluator.efforts)  # an error before anything is written
     Goals.parse(*problem.strategy.goals).check(evaluator.quantities)
     options = RunOptions(timer.callbacks, job.workers, job.cluster)
-    return run_strategy_search(problem, evaluator, folder, options, resume)
+    with connected(job.cluster):
+        return run_strategy_search(problem, evaluator, folder, options, resume)
 
 
 def evaluator_of(timer: NetworkTimer, job: SearchJob, problem: Problem) -> Evaluator:

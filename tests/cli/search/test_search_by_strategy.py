@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from latkit.errors import UsageError
 from latkit.search.evaluators import EVALUATORS, EvaluatorFactory
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
 from latkit.search.records.strategy import HISTORY_FILE
@@ -57,6 +58,35 @@ def test_a_replay_is_resumed_and_leaves_a_report(replay, tmp_path: Path) -> None
     assert "Lineage" in page
     assert "layer0: conv k" in page  # the lineage names what changed
     assert "Best so far" in page
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_cannot_be_resumed_changes_nothing(replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "workspace" / "search"
+
+    def unreachable(_address: str) -> NoReturn:
+        raise UsageError("expected a Ray cluster")
+
+    monkeypatch.setattr("latkit.search.cluster.connect", unreachable)
+    assert replay("--cluster", "127.0.0.1:1")[0] == 2
+    assert not contents(folder)
+    assert replay("--evaluations", 10)[0] == 0
+    before = contents(folder)
+    code, _, err = replay("--evaluations", 10, "--resume", "--seed", 3)
+    assert (code, "expected a history of seed 3, but found seed 0" in err) == (2, True)
+    assert contents(folder) == before
+
+
+def test_a_smaller_budget_is_reported_and_reproduced_alone(replay, latkit: Run, tmp_path: Path) -> None:
+    assert replay("--evaluations", 30)[0] == 0
+    code, document, err = replay("--evaluations", 10, "--resume", "--workers", 2)
+    assert (code, document["asked"]) == (0, 10)
+    assert "1 of 2 workers evaluate" in err
+    code, out, err = latkit("-C", tmp_path / "workspace", "reproduce", "found", "--json")
+    assert (code, json.loads(out)["equal"]) == (0, True), err
 
 
 def test_a_front_within_a_bound(replay) -> None:

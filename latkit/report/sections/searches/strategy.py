@@ -45,8 +45,9 @@ def read_strategy(folder: Path) -> StrategyFacts | None:
     path = folder / STRATEGY_FILE
     if not path.exists():
         return None
-    entries = read_entries(folder / HISTORY_FILE, MAX_ENTRIES)
-    return StrategyFacts(load_record(StrategyRecord, path), entries, _space(folder / FILES["space"]))
+    record = load_record(StrategyRecord, path)
+    entries = read_entries(folder / HISTORY_FILE, min(record.asked, MAX_ENTRIES))
+    return StrategyFacts(record, entries, _space(folder / FILES["space"]))
 
 
 def _space(path: Path) -> Space | None:
