@@ -11,7 +11,7 @@ JOBS ?= 4
 FAST_JOBS ?= 2
 # some containers set it: every process would compile latkit anew
 export PYTHONDONTWRITEBYTECODE :=
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python tests/system/install.py
 
 .PHONY: help demo test test-fast lint types tests format docs constraints system-packages clean
 
@@ -25,16 +25,13 @@ help:
 
 $(BIN)/python:
 	@sh tests/system/make-venv.sh $(PYTHON) $(VENV)
-	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python's is twice as slow
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) -e '.[all]'
 	@touch $@
 
-# four at a time, as the versions are known; what cannot be installed like this, the second line resolves
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	-@grep -v '^#' constraints.txt | xargs -P 4 -n 19 $(INSTALL) --no-compile --no-deps --no-warn-conflicts
-	$(INSTALL) --no-compile -e '.[all,tflite,hub,dev]'
+	$(INSTALL) -e '.[all,tflite,hub,dev]'
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
