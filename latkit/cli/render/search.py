@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import typer
+
 from latkit.cli.console import emit_json, note, say, show_facts, show_table
 from latkit.cli.render.cross_table import show_cross_table
+from latkit.errors import LatkitError
 from latkit.layout import REPORT_FILE
 from latkit.workspace.searches.search import SearchRun
 
 LATENCIES = ("target_latency_ms", "predicted_latency_ms", "measured_latency_ms")
 FACTS = ("macs", "parameters", "seconds")
 """What a person is shown of a search, besides target, space and the task's metric; --json has all of it."""
+
+
+def show_outcomes(run: SearchRun, as_json: bool) -> None:
+    """Print what was found. Raises the error of a single search, and typer.Exit where one of several failed."""
+    show_search(run, as_json)
+    errors = [outcome.error for outcome in run.outcomes if outcome.error]
+    if errors and not run.is_series:
+        raise errors[0]
+    if errors:
+        show_errors(run)
+    if errors or any(outcome.failures for outcome in run.outcomes):
+        raise typer.Exit(LatkitError.exit_code)
 
 
 def show_search(run: SearchRun, as_json: bool) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
 
-from latkit._io import checking
 from latkit.cli.console import showing_progress
 from latkit.cli.old_spellings import hint
 from latkit.cli.options import (
@@ -44,7 +43,7 @@ from latkit.cli.search.strategy_options import (
     StrategySettings,
     Workers,
 )
-from latkit.errors import LatkitError, UsageError
+from latkit.errors import UsageError
 
 
 def search(
@@ -157,99 +156,30 @@ def search(
     Several targets, or several latencies, are searched in sequence and share the warm-up; then every network is
     measured on every target. A supernet's gradient decides, or with --strategy a strategy that asks for architectures.
     """
-    from latkit.cli.parsing import (
-        in_precisions,
-        parse_constraints,
-        parse_settings,
-        read_settings,
-        space_named,
-        targets_named,
-        tool_named,
-    )
-    from latkit.cli.render.search import show_errors, show_search
+    given = SimpleNamespace(**locals())
+    from latkit.cli.render.search import show_outcomes
     from latkit.cli.search.benchmark import run_benchmark
-    from latkit.search.records.strategy import StrategyPlan
+    from latkit.cli.search.search_requests import replay_request, search_request, strategy_plan
     from latkit.workspace import Workspace
-    from latkit.workspace.requests import BenchmarkSearchRequest, SearchRequest
-    from latkit.workspace.searches.search_job import started_inputs
 
     if repeat:
         check_only_reproduces(context)
         hint("latkit search --repeat NAME", "latkit reproduce NAME")
         reproduce(context, repeat, name, data, teacher, resume, as_json)
         return
-    plan: StrategyPlan | None = None
-    if strategy or benchmark:
-        with checking("search by a strategy"):
-            plan = StrategyPlan(
-                strategy=strategy or "evolution",
-                settings=parse_settings(strategy_setting or (), "--strategy-set"),
-                seed=seed,
-                goals=tuple(goal or ()),
-                evaluations=evaluations,
-                max_seconds=evaluation_seconds,
-                max_epochs=evaluation_epochs,
-                batch=batch,
-                evaluator=evaluator,
-                measure_unsure=measure_unsure,
-            )
-    else:
+    if not (strategy or benchmark):
         check_no_strategy(context)
+    plan = strategy_plan(given)
     if benchmark and plan is not None:
         check_only_replays(context)
-        if not (data and name):
-            raise UsageError(
-                "expected --data FOLDER and --name NAME with --benchmark, but found no "
-                + ("--name" if data else "--data")
-            )
-        replay = BenchmarkSearchRequest(
-            benchmark=benchmark,
-            data=Path(data),
-            name=name,
-            strategy=plan,
-            workers=workers,
-            cluster=cluster,
-            resume=resume,
-        )
-        run_benchmark(workspace_folder(context), replay, as_json)
+        run_benchmark(workspace_folder(context), replay_request(given, plan), as_json)
         return
     workspace = Workspace(workspace_folder(context))
-    chain, data = started_inputs(workspace, None if space else start_from, data, resolution, width)
-    if not (targets and (space or chain) and data and latency_ms and name):
-        given = {"TARGET": targets, "--space": space or chain, "--data": data, "--latency-ms": latency_ms}
-        raise missing_error({**given, "--name": name})
-    request = SearchRequest(
-        targets=targets_named(targets),
-        space=in_precisions(chain or space_named(str(space), resolution, width, classes, channels), precision),
-        data=data,
-        latencies_s=tuple(one_ms / 1e3 for one_ms in latency_ms),
-        name=name,
-        model=model,
-        settings={**seed_of(context, seed, read_settings(settings_file)), **parse_settings(setting or ())},
-        quick=quick,
-        constraints=parse_constraints(constraint or ()),
-        teacher=teacher,
-        baselines=tuple(baseline or ()),
-        resume=resume,
-        start_from=start_from,
-        strategy=plan,
-        workers=workers,
-        cluster=cluster,
-        wait_s=wait,
-        benchmark_tool=tool_named(benchmark_tool, benchmark_flag),
-    )
+    request = search_request(given, workspace, plan, "seed" in given_parameters(context))
     with showing_progress() as callbacks:
         run = workspace.search(request, callbacks)
-    if not run.outcomes:
-        return  # one of torchrun's other processes
-    show_search(run, as_json)
-    errors = [outcome.error for outcome in run.outcomes if outcome.error]
-    if errors and not run.is_series:
-        raise errors[0]
-    if errors:
-        show_errors(run)
-    if errors or any(outcome.failures for outcome in run.outcomes):
-        raise typer.Exit(LatkitError.exit_code)
+    if run.outcomes:  # else this is one of torchrun's other processes
+        show_outcomes(run, as_json)
 
 
 STRATEGY_PARAMETERS = (
@@ -271,19 +201,6 @@ def check_no_strategy(context: typer.Context) -> None:
     """Raise UsageError for options of a strategy without one."""
     if given := [option for name, option in given_parameters(context).items() if name in STRATEGY_PARAMETERS]:
         raise UsageError(f"expected --strategy NAME with {given[0]}, but found none")
-
-
-def seed_of(context: typer.Context, seed: int, settings: Mapping[str, object]) -> dict[str, object]:
-    """The settings of a file with the seed: that of --seed where it was given, else the file's."""
-    return {**settings, "seed": seed} if "seed" in given_parameters(context) else {"seed": seed, **settings}
-
-
-def missing_error(required: Mapping[str, object]) -> UsageError:
-    """The error that names what a search lacks."""
-    missing = ", ".join(name for name, value in required.items() if not value)
-    return UsageError(
-        f"expected {', '.join(required)}, but found no {missing}; to do a finished search again: latkit reproduce NAME"
-    )
 
 
 REPLAYS_WITH = (
