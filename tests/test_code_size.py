@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, too_large
+from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, is_too_large, too_large
 
 
 def test_no_function_is_too_large() -> None:
@@ -14,3 +14,12 @@ def test_parameters_and_lines_are_counted() -> None:
     source = "class A:\n    def b(self, c, /, d, *e, f=1, **g):\n        pass\n"
     (function,) = functions("a.py", source)
     assert (function.place, function.parameters, function.lines) == ("a.py:2 b", 3, 2)
+
+
+def test_of_a_command_only_the_body_counts() -> None:
+    options = "".join(f"    o{number}: Annotated[int, typer.Option()] = 0,\n" for number in range(41))
+    source = f'def a(\n{options}) -> None:\n    """Do it."""\n' + "    x = 1\n"
+    (short,) = functions("cli/a.py", source)
+    (long,) = functions("cli/a.py", source + MAX_LINES * "    x = 1\n")
+    (elsewhere,) = functions("a.py", source)
+    assert [is_too_large(one) for one in (short, long, elsewhere)] == [False, True, True]

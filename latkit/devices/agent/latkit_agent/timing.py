@@ -102,24 +102,14 @@ def time_round(workload: Loaded, reference: Loaded, round_s: float, round_runs: 
         timed_runs(workload, min(subject_runs, round_runs - len(workload_samples.wall_ns)), workload_samples)
         if len(workload_samples.wall_ns) >= round_runs or time.perf_counter_ns() - begin >= limit:
             break
+    timed = (discarded.wall_ns, reference_samples.wall_ns, workload_samples.wall_ns)
     return {
         "wall_ns": workload_samples.wall_ns,
         "cpu_ns": workload_samples.cpu_ns,
         "preemptions": workload_samples.preemptions,
         "reference_wall_ns": reference_samples.wall_ns,
         "reference_cpu_ns": reference_samples.cpu_ns,
-        "inference_ns": sum(
-            map(
-                sum,
-                (
-                    reference_warm_up,
-                    subject_warm_up,
-                    discarded.wall_ns,
-                    reference_samples.wall_ns,
-                    workload_samples.wall_ns,
-                ),
-            )
-        ),
+        "inference_ns": sum(map(sum, (reference_warm_up, subject_warm_up, *timed))),
         "turn": {
             "subject_runs": subject_runs,
             "reference_runs": reference_runs,
