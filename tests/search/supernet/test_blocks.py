@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
 from latkit.nn import ConvBatchNorm
-from latkit.search.supernet.blocks import batch_norms, gated, recomputed, statistics_frozen
+from latkit.search.supernet.blocks import batch_norms, gated, recomputed, save_clipped, statistics_frozen
 
 
 def block(seed: int = 0) -> nn.Module:
@@ -16,6 +17,15 @@ def block(seed: int = 0) -> nn.Module:
 
 def features() -> torch.Tensor:
     return torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def saved_bytes(module: nn.Module) -> int:
+    """Bytes saved for the backward pass, which then runs."""
+    found: dict[int, torch.Tensor] = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: found.setdefault(one.data_ptr(), one), lambda one: one):
+        out = module(4 * features())  # with inputs at both bounds
+    out.square().sum().backward()
+    return sum(one.nbytes for one in found.values())
 
 
 def test_frozen_statistics_do_not_move_and_a_batch_is_normalized_by_its_own() -> None:
@@ -37,6 +47,17 @@ def test_a_recomputed_block_gives_the_same_gradients_and_statistics() -> None:
     for one, other in zip(plain.parameters(), again.parameters(), strict=True):
         assert torch.equal(one.grad, other.grad)  # type: ignore[arg-type]
     assert all(torch.equal(value, plain.state_dict()[name]) for name, value in again.state_dict().items())
+
+
+def test_a_clipped_block_saves_less_and_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latkit.search.supernet.blocks.CLIPPED_ELEMENTS", 4 * 6 * 6 * 6)
+    plain, clipped = block(), block()
+    save_clipped(clipped)
+    assert saved_bytes(plain) - saved_bytes(clipped) == 4 * 6 * 6 * 6 * 4
+    assert torch.equal(plain(4 * features()), clipped(4 * features()))
+    for one, other in zip(plain.parameters(), clipped.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)  # type: ignore[arg-type]
+    assert all(torch.equal(value, clipped.state_dict()[name]) for name, value in plain.state_dict().items())
 
 
 def test_gates_have_the_gradients_of_the_sum_that_they_stand_for() -> None:

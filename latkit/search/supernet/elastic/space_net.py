@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from latkit.nn import build_module
 from latkit.ops import Op
-from latkit.search.supernet.blocks import batch_norms, drop_statistics
+from latkit.search.supernet.blocks import batch_norms, drop_statistics, save_clipped
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
 from latkit.search.supernet.elastic.sharing import SharedModule
@@ -129,6 +129,7 @@ class ElasticSupernet(ElasticNet):
         position, op = placed
         with torch.device("meta"):
             module = self.prepared(build_module(op))
+        save_clipped(module)
         self._shared[placed] = SharedModule(module, self._weights[position], self.transforms, f"{position}.")
         return self._shared[placed]
 
