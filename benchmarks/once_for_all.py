@@ -10,6 +10,8 @@ mean over seeds, and `spread`, the standard deviation of their mean over seeds.
 
 **long.** A supernet trained for `--epochs` epochs, for the parts after it; mean over `--long-seeds`.
 
+**uniform.** `long_uniform`: uniform sampling for as many epochs as take the CPU seconds of the long training.
+
 **alone.** The ten sub-networks, each trained alone from scratch, with the same images, augmentation, rates and losses.
 `alone_difference_points`: the mean accuracy in the long supernet minus theirs in percentage points, for as many epochs
 as the supernet had. `alone_share_difference_points`: that in the first seed of the default curriculum minus theirs, for
@@ -31,8 +33,9 @@ met, as predicted and as measured.
 
 **step.** `step_ratio`: CPU seconds of a supernet's step over those of the sampled sub-networks as plain networks, in
 alternation, minimums. `memory_ratio`: the largest peak of a supernet's step, with weights and momentum, over that of
-the largest network; see `benchmarks/supernet_step.py` for what is counted. What it is above 1 are the matrices that
-make small kernels of large ones, and their momentum.
+the largest network; see `benchmarks/supernet_step.py` for what is counted. It is below 1 because a supernet's ReLU6
+saves its output alone, a plain network's its input too; else the matrices that make small kernels of large ones, and
+their momentum, would make it 1.00014.
 
 What is done is in the folder, a workspace, and is not run again; a training goes on where it was interrupted, by
 `--max-seconds` or otherwise, and `missing` says what was not finished. Several processes may share the folder, each for
@@ -141,6 +144,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "step": once_for_all_costs.step,
     "curricula": once_for_all_training.curricula,
     "long": once_for_all_training.long_row,
+    "uniform": once_for_all_training.equal_row,
     "alone": once_for_all_costs.individual,
     "predictor": once_for_all_targets.predictor,
     "collect": once_for_all_targets.collect,
@@ -206,7 +210,8 @@ def main() -> None:
         return
     for name, row in found.get("curricula", {}).items():
         show_facts(name, row)
-    show_facts("long", found.get("long", {}))
+    for part in ("long", "long_uniform"):
+        show_facts(part, found.get(part, {}))
     show_table("targets", found.get("targets", []))
     show_table("missing", [{"part": one} for one in found["missing"]])
     show_facts("once for all", {name: value for name, value in found.items() if not isinstance(value, dict | list)})

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TIMED_STEPS, TIMED_BLOCKS = 24, 4
 MAX_EPOCHS = 1000
+BASELINE = "uniform"
+"""What the long curriculum is compared with."""
 
 
 class OutOfTime(LatkitError):
@@ -39,8 +41,8 @@ class UntilDeadline:
             raise OutOfTime(f"{phase}: {done} of {total} steps")
 
 
-def epochs_of(bench: Bench, curriculum: str) -> int:
-    """Epochs that take the CPU seconds of the benchmark, by the seconds of some steps of every stage."""
+def epochs_of(bench: Bench, curriculum: str, seconds: float) -> int:
+    """Epochs that take so many CPU seconds, by the seconds of some steps of every stage."""
     stages = CURRICULA.get(curriculum).stages(bench.space, 100)
     problem, fabric = bench.problem(curriculum, 0, 100), fabric_of(bench.base)
     net, costs = fresh_supernet(problem), {}
@@ -49,7 +51,7 @@ def epochs_of(bench: Bench, curriculum: str) -> int:
         costs[stage.name] = step_seconds(phase) * phase.steps_per_epoch
     for epochs in range(len(stages), MAX_EPOCHS):
         planned = CURRICULA.get(curriculum).stages(bench.space, epochs + 1)
-        if sum(costs[stage.name] * stage.epochs for stage in planned) > bench.given.seconds:
+        if sum(costs[stage.name] * stage.epochs for stage in planned) > seconds:
             return epochs
     return MAX_EPOCHS
 
@@ -69,7 +71,7 @@ def step_seconds(phase: CurriculumPhase) -> float:
 
 def briefly(bench: Bench, curriculum: str, seed: int) -> dict[str, Any]:
     """A training for the CPU seconds of the benchmark, and its sub-networks' test accuracies."""
-    epochs = bench.once(f"epochs {curriculum}", lambda: epochs_of(bench, curriculum))
+    epochs = bench.once(f"epochs {curriculum}", lambda: epochs_of(bench, curriculum, bench.given.seconds))
     name = f"{curriculum}-{seed}"
     return dict(bench.once(f"{curriculum} seed {seed}", lambda: _trained(bench, curriculum, seed, epochs, name)))
 
@@ -130,3 +132,15 @@ def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def long_row(bench: Bench) -> dict[str, Any]:
     """The long trainings' figures."""
     return {"long": {"curriculum": bench.given.long_curriculum, **_row(longs(bench))}}
+
+
+def equal_row(bench: Bench) -> dict[str, Any]:
+    """Uniform sampling for the CPU seconds of the long training."""
+    seconds = fmean(one["cpu_seconds"] for one in longs(bench))
+    epochs = bench.once(f"epochs {BASELINE} long", lambda: epochs_of(bench, BASELINE, seconds))
+
+    def run(seed: int) -> dict[str, Any]:
+        name = f"{BASELINE}-long-{seed}"
+        return dict(bench.once(f"{name} for {epochs} epochs", lambda: _trained(bench, BASELINE, seed, epochs, name)))
+
+    return {"long_uniform": {"curriculum": BASELINE, **_row([run(seed) for seed in range(bench.given.long_seeds)])}}
