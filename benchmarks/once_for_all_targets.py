@@ -19,7 +19,7 @@ from latkit._io.arrays import Floats
 from latkit.devices import Local
 from latkit.progress import Silent
 from latkit.search.data import subset
-from latkit.search.once_for_all.candidates import ByPrediction
+from latkit.search.once_for_all.candidates import draw_at
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
 from latkit.search.once_for_all.judging import SubnetJudge
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
@@ -204,8 +204,7 @@ def _row(bench: Bench, judge: SubnetJudge, row: dict[str, Any]) -> dict[str, Any
     """With test accuracies of random sub-networks of the latency."""
     model = bench.workspace.model(Target.parse(row["target"]), space=bench.space)
     table = ElasticTable.of_model(bench.space, model)
-    found = ByPrediction(lambda features: np.zeros(len(features)), seed=1)(table, 1e-3 * row["latency_ms"], Path())
-    randoms = found[:: max(1, len(found) // RANDOMS)][:RANDOMS]
+    randoms = draw_at(table, 1e-3 * row["latency_ms"], RANDOMS, 1, 0.98)  # not those that the command compared with
 
     def score(architecture: Architecture) -> float:
         return judge.score(judge.module(architecture), architecture, "test")

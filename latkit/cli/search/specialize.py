@@ -21,7 +21,10 @@ def specialize(
         list[float] | None, typer.Option("--latency-ms", min=0, help="Milliseconds, for every target; repeat.")
     ] = None,
     latencies: Annotated[
-        int, typer.Option(min=0, metavar="N", help="N latencies evenly spaced over each target's own range.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="N latencies per target, evenly spaced between quantiles of random sub-networks."
+        ),
     ] = 0,
     evaluations: Annotated[
         int,

@@ -28,6 +28,9 @@ from latkit.tables import ElasticTable
 FindCandidates = Callable[[ElasticTable, float, Path], list[Candidate]]
 """From a target's table, a latency in seconds and the folder of the result: sub-networks, the best first."""
 
+DRAWS, DRAWN = 10, 20_000
+"""At most so many times, so many random sub-networks are drawn to find some of a latency."""
+
 
 @dataclass(frozen=True, slots=True)
 class ByPrediction:
@@ -43,6 +46,25 @@ class ByPrediction:
         """See `FindCandidates`. Raises UsageError where nothing takes that share of the latency."""
         found = evolve(table, self.predict, latency_s, self.seed, EvolutionPlan(min_share=self.min_share))
         return found_or_refused(found, table, latency_s, self.min_share)
+
+
+def draw_at(table: ElasticTable, latency_s: float, count: int, seed: int, min_share: float) -> list[Candidate]:
+    """Distinct sub-networks from `min_share` to all of a latency: options are drawn uniformly, and others rejected.
+
+    Where rejection finds too few, as at the ends of the range, evolution towards the latency finds the others. Raises
+    UsageError, with the range, where there is none.
+    """
+    generator, found = np.random.default_rng(seed), dict[Architecture, float]()
+    for _ in range(DRAWS):
+        drawn = table.arrays.draw(DRAWN, generator)
+        seconds = table.lookup(drawn)
+        inside = (min_share * latency_s <= seconds) & (seconds <= latency_s)
+        found |= zip(map(tuple, drawn[inside].tolist()), seconds[inside].tolist(), strict=True)
+        if len(found) >= count:
+            return [Candidate(one, 0.0, found[one]) for one in list(found)[:count]]
+    others = ByPrediction(lambda features: np.zeros(len(features)), seed, min_share)(table, latency_s, Path())
+    every = {one.architecture: one for one in (*(Candidate(one, 0.0, found[one]) for one in found), *others)}
+    return list(every.values())[:count]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-import numpy as np
 from safetensors.torch import save_file
 from torch import nn
 
 from latkit._io import make_folder
-from latkit._io.arrays import Floats
 from latkit.ops import Network
 from latkit.progress import Progress, Silent
 from latkit.search.data import DataSplit
 from latkit.search.gradient.settings import SearchSettings
-from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates
+from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates, draw_at
 from latkit.search.once_for_all.evaluated import Evaluations
 from latkit.search.once_for_all.evolution import Candidate, Predict
 from latkit.search.once_for_all.expected import ExpectedScore
@@ -107,7 +105,7 @@ class Specializer:
         """Search, check, and write the network's files into a folder. Raises UsageError with the range."""
         plan, space = self.plan, self.trained.space
         found = self.find_candidates(table, latency_s, folder)
-        randoms = self._randoms(table, latency_s, folder)
+        randoms = draw_at(table, latency_s, plan.randoms, plan.seed, plan.min_share) if plan.randoms else []
         best = max([*found[: plan.candidates], *randoms], key=self._rank)
         module, inherited = self._module(best.architecture)
         judge, network = self.trained.judge, space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms")
@@ -151,12 +149,6 @@ class Specializer:
         predicted = {one.architecture: one.accuracy for one in found}.get(best.architecture)
         return None if self.plan.strategy or predicted is None else self.evaluations.metric.rank(predicted)
 
-    def _randoms(self, table: ElasticTable, latency_s: float, folder: Path) -> list[Candidate]:
-        """Random ones of the latency: those that an evolution passes on its way there, with no accuracy."""
-        found = ByPrediction(_no_accuracy, self.plan.seed, self.plan.min_share)(table, latency_s, folder)
-        step = max(1, len(found) // max(1, self.plan.randoms))
-        return found[::step][: self.plan.randoms]
-
     def _module(self, architecture: Architecture) -> tuple[nn.Module, float | None]:
         """The sub-network, and its test score before fine-tuning if there is any."""
         judge, epochs = self.trained.judge, self.plan.finetune_epochs
@@ -194,7 +186,3 @@ def write_files(
 def predictions(evaluations: Evaluations, predict: Predict, plan: SpecializePlan) -> ByPrediction:
     """The usual way to candidates: evolution over an accuracy predictor."""
     return ByPrediction(evaluations.ranked(predict), plan.seed, plan.min_share)
-
-
-def _no_accuracy(features: Floats) -> Floats:
-    return np.zeros(len(features))

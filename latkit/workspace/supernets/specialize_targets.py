@@ -15,6 +15,10 @@ from latkit.targets import Target
 from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.requests.supernet import SpecializeRequest
 
+CHOICE, DRAWN = (0.1, 0.8), 20_000
+"""Quantiles of the latencies of so many random sub-networks. Below, few sub-networks take about the same time; above,
+all of them are nearly the largest: there is little to choose."""
+
 NAMED_OPS = 20
 """At most this many missing ops are named without --verbose."""
 
@@ -38,12 +42,18 @@ def specialize_targets(
     for target in dict.fromkeys(request.targets):
         model = _model(workspace, target, request, space)
         table = ElasticTable.of_model(space, model)
-        spread = np.linspace(table.min(), table.max(), request.latencies + 2)[1:-1]
-        latencies_s = tuple(dict.fromkeys((*request.latencies_s, *map(float, spread))))
+        latencies_s = tuple(dict.fromkeys((*request.latencies_s, *_spread(table, request.latencies))))
         for latency_s in latencies_s:
             table.check_reach(latency_s, f" on {target}")
         found.append(SpecializeTarget(target, model, table, latencies_s))
     return found
+
+
+def _spread(table: ElasticTable, count: int) -> list[float]:
+    """Latencies in seconds, evenly spaced inside the range that `CHOICE` says."""
+    drawn = table.arrays.draw(DRAWN, np.random.default_rng(0))
+    low, high = np.quantile(table.lookup(drawn), CHOICE)
+    return [float(one) for one in np.linspace(low, high, count + 2)[1:-1]]
 
 
 def _model(

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.ofa_note10 import ofa_25ms
 from latkit import spaces
 from latkit.errors import UsageError
+from latkit.search.once_for_all.candidates import draw_at
 from latkit.search.once_for_all.evolution import EvolutionPlan, evolve
 from latkit.spaces import ElasticSpace
 from latkit.tables import ElasticTable
@@ -39,6 +40,26 @@ def test_what_is_found_is_within_the_latency_and_the_best_comes_first(table: Ela
 def test_a_latency_out_of_reach_is_refused_with_the_range(table: ElasticTable) -> None:
     with pytest.raises(UsageError, match=r"expected a latency from .* to .* ms, the sub-networks of space ofa-tiny"):
         evolve(table, lambda features: features.sum(axis=1), table.min() / 2, 0, PLAN)
+
+
+def test_random_ones_of_a_latency_are_drawn_uniformly_and_searched_for_where_few_are_drawn(
+    table: ElasticTable,
+) -> None:
+    arrays, generator = table.arrays, np.random.default_rng(7)
+    latency = float(np.median(table.lookup(arrays.draw(1000, generator))))
+    found = draw_at(table, latency, 200, 0, 0.9)
+    assert len({one.architecture for one in found}) == 200
+    assert all(0.9 * latency <= one.seconds <= latency for one in found)
+    assert all(table.total(one.architecture) == pytest.approx(one.seconds) for one in found[:5])
+    drawn = arrays.draw(20_000, generator)
+    inside = drawn[(table.lookup(drawn) >= 0.9 * latency) & (table.lookup(drawn) <= latency)]
+    rows = np.array([one.architecture for one in found])
+    expected, own = (arrays.option(one, "resolution").mean() for one in (inside, rows))
+    assert own == pytest.approx(expected, abs=0.15)
+    smallest = draw_at(table, table.min(), 3, 0, 0.98)
+    assert smallest[0].architecture == table.space.smallest
+    with pytest.raises(UsageError, match="expected a latency from"):
+        draw_at(table, table.min() / 2, 3, 0, 0.98)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="Once-for-all's predictor and table are not there")
