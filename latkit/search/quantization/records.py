@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from latkit._io import MAX_SEED
+from latkit._io.fields import Seed
 from latkit.search.records.base import Record
 from latkit.search.records.result import Positive
 
@@ -20,7 +20,7 @@ CHECKPOINT_FILE = "training-{}.pt"
 class QuantizeSettings(Record):
     """How policies are judged and the winner is trained."""
 
-    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    seed: Seed = 0
     calibration_images: int = Field(default=256, ge=1)
     judged_images: int = Field(default=2048, ge=1)
     """Training images on which policies are judged; they do not overlap with those of the calibration."""

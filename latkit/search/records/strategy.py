@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from latkit._io import MAX_SEED
+from latkit._io.fields import Seed
 from latkit.search.goals import Goals
 from latkit.search.history import Entry
 from latkit.search.loop import Budget, SearchOutcome
@@ -29,7 +29,7 @@ class StrategyPlan(Record):
     strategy: str
     settings: dict[str, Any] = Field(default={})
     """Of the strategy; others have their defaults."""
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    seed: Seed = 0
     goals: tuple[str, ...] = ()
     """As `Goals.parse` reads them; without any, those of the search: the metric, its latency and constraints."""
     evaluations: Limit | None = 100

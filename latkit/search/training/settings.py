@@ -6,7 +6,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latkit._io import MAX_SEED, describe_error, did_you_mean
+from latkit._io import describe_error, did_you_mean
+from latkit._io.fields import Seed
 from latkit.errors import UsageError
 from latkit.search.tasks import DEFAULT_TASK
 
@@ -21,7 +22,7 @@ class TrainingSettings(BaseModel):
     subject: ClassVar[str] = "training"
     """For errors."""
 
-    seed: int = Field(0, ge=0, le=MAX_SEED)
+    seed: Seed = 0
     task: str = DEFAULT_TASK
     """What the network is trained for; its name in `TASKS`."""
     batch_size: int = Field(64, ge=2)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
-from latkit._io import MAX_SEED, one_line
+from latkit._io import one_line
 from latkit.devices import BenchmarkTool, Cooling, Device, benchmark_tool, cores_of
 from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import UsageError
@@ -43,8 +43,6 @@ Seconds = Annotated[float, Field(ge=0)]
 
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A latency to reach."""
-
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
 class Request(BaseModel):

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from latkit._io.fields import Seed
 from latkit.workspace.requests.base import (
     MAX_DRAWN,
     MeasureRequest,
     PositiveSeconds,
     Request,
-    Seed,
     SpaceField,
     TargetField,
 )
