@@ -246,16 +246,16 @@ def measure_widths(workspace: Workspace, target: Target, space: Space, max_s: fl
     """
     seconds = known_widths(workspace, target)
 
-    def is_long_enough() -> bool:
+    def is_long() -> bool:
         known = list(seconds.values())
         return len(known) > max(RUNGS) and known[-1] > 1.1 * (max_s or known[max(RUNGS)])
 
-    if not is_long_enough():
+    if not is_long():
         model = workspace.model(target, space=space)
         with ConsoleProgress() as progress, at_work(workspace, target, model, progress) as collection:
             for network in ladder(space):
                 seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
-                if is_long_enough():
+                if is_long():
                     break
         write_json(widths_path(workspace, target), seconds)
     return list(seconds.values())

@@ -19,7 +19,7 @@ from latkit import LatencyTable
 FEATURES, CLASSES, EPOCHS = 16, 10, 10
 
 
-class Searched(lightning.LightningModule):
+class SearchModule(lightning.LightningModule):
     """A supernet of linear layers; every choice mixes its candidates by their probabilities."""
 
     def __init__(self, table: LatencyTable) -> None:
@@ -53,7 +53,7 @@ def main(path: str) -> None:
     lightning.seed_everything(0, verbose=False)
     table = LatencyTable.load(path)
     data = TensorDataset(torch.randn(256, FEATURES), torch.randint(CLASSES, (256,)))
-    model = Searched(table)
+    model = SearchModule(table)
     trainer = lightning.Trainer(
         max_epochs=EPOCHS,
         accelerator="cpu",

@@ -73,8 +73,8 @@ class Forks:
     def python(self, folder: Path) -> Path:
         """Write an executable file that is used as the one of Python is, by programs that start others."""
         found = folder / "python"
-        words = [sys.executable, "-SE", __file__, "run", self._address]
-        found.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in words) + ' "$@"\n')
+        argv = [sys.executable, "-SE", __file__, "run", self._address]
+        found.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in argv) + ' "$@"\n')
         found.chmod(0o755)
         return found
 
@@ -283,8 +283,8 @@ def become(address: str, *argv: str) -> None:
 
 
 if __name__ == "__main__":
-    verb, *words = sys.argv[1:]
+    verb, *argv = sys.argv[1:]
     if verb == "serve":
-        serve(Path(words[0]), *words[1:])
+        serve(Path(argv[0]), *argv[1:])
     else:
-        become(*words)
+        become(*argv)

@@ -88,8 +88,8 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert device["runtimes"]["onnxruntime_unfused"].endswith(" unfused"), "as its loader reports it"
     assert document("device", "show", "board")["transport"] == device["transport"]
 
-    collected = document("collect", "space", TARGET, *SPACE, "--networks", 4, *QUICK)
-    assert collected["failed"] == {}
+    summary = document("collect", "space", TARGET, *SPACE, "--networks", 4, *QUICK)
+    assert summary["failed"] == {}
     fitted = document("fit", TARGET, *SPACE)
     assert {model["model"] for model in fitted["models"]} == {"by-macs", "lookup", "xgboost"}
     assert python(site, "-c", NETWORK).returncode == 0
@@ -169,6 +169,6 @@ def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_e
     added = python(tmp_path, "-m", "latkit", "device", "add", "here", "--local", "--agent-folder", tmp_path / "a")
     assert added.returncode == 0, added.stderr
     assert added.stderr.count("the runtime 'engine' of broken 2.0 cannot be used: ModuleNotFoundError") == 1
-    asked = python(tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")
-    assert asked.returncode == 2
-    assert "cannot be used: ModuleNotFoundError" in asked.stderr
+    predicted = python(tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")
+    assert predicted.returncode == 2
+    assert "cannot be used: ModuleNotFoundError" in predicted.stderr

@@ -140,7 +140,7 @@ class AdditiveModel(LatencyModel):
         Raises NotMeasured.
         """
         pairs = self.calibrated_pairs_.of_network(network)
-        return [alone + pair for alone, pair in zip(self.layer_seconds(network.ops), pairs, strict=True)]
+        return [own + pair for own, pair in zip(self.layer_seconds(network.ops), pairs, strict=True)]
 
     def has_pairs(self, ops: Sequence[Op]) -> bool:
         """Whether neighbors among these ops cost anything together."""

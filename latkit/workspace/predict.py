@@ -91,7 +91,7 @@ def predict_graph(workspace: ModelFitting, model: ExternalFile, on_message: OnMe
     return GraphPrediction(graph, predicted, measured)
 
 
-def predict_collected(
+def predict_files(
     workspace: ModelFitting, request: CollectRequest, target: Target, on_message: OnMessage
 ) -> dict[Path, GraphPrediction]:
     """The latencies of the model files that were collected on a target; those without any are left out."""

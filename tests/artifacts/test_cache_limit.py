@@ -43,11 +43,11 @@ def names(cache: Path) -> set[str]:
 
 def test_what_was_not_used_for_longest_is_removed_and_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATKIT_CACHE_LIMIT", "2KB")
-    said: list[str] = []
-    trimmer = CacheTrimmer.of(cache, said.append)
+    messages: list[str] = []
+    trimmer = CacheTrimmer.of(cache, messages.append)
     assert [file.path.name for file in trimmer.check()] == ["a"]
     assert names(cache) == {"b", "c", "agent"}
-    assert said == [
+    assert messages == [
         "cache: removed what was not used for longest (0.0 MB, files: 1) to stay within 0.0 MB; another limit: "
         "LATKIT_CACHE_LIMIT=20GB"
     ]
@@ -102,8 +102,8 @@ def test_without_a_limit_nothing_is_removed(cache: Path, monkeypatch: pytest.Mon
 
 def test_the_exporter_of_a_workspace_keeps_the_limit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATKIT_CACHE_LIMIT", "1KB")
-    said: list[str] = []
-    export = TargetVerbs.init(cache / "workspace").exporter(Target("pi4", "onnxruntime"), said.append)
+    messages: list[str] = []
+    export = TargetVerbs.init(cache / "workspace").exporter(Target("pi4", "onnxruntime"), messages.append)
     artifact = export(OVERHEAD_PROBE)
     assert names(cache) == {"c", "agent", artifact.path.name, f"{artifact.path.stem}.json"}
-    assert said[0].startswith("cache: removed what was not used for longest (0.0 MB, files: 2)")
+    assert messages[0].startswith("cache: removed what was not used for longest (0.0 MB, files: 2)")

@@ -20,9 +20,9 @@ def test_conversions_and_weights_have_terms_of_their_own_where_networks_show_the
     assert found.conversion_scale == pytest.approx(2, rel=0.1)
     assert found.weight_s_per_byte == pytest.approx(4e-11, rel=0.1)
     assert max(map(abs, found.errors)) < 0.01
-    alone = fit_calibration(NetworkParts.without_conversions(known.sums_s, np.zeros(30)), measured, 1e-6)
-    assert (alone.conversion_scale, alone.weight_s_per_byte) == (None, 0)
-    assert max(map(abs, alone.errors)) > 0.02
+    unscaled = fit_calibration(NetworkParts.without_conversions(known.sums_s, np.zeros(30)), measured, 1e-6)
+    assert (unscaled.conversion_scale, unscaled.weight_s_per_byte) == (None, 0)
+    assert max(map(abs, unscaled.errors)) > 0.02
 
 
 def test_no_term_is_negative_and_a_disturbed_network_does_not_move_them() -> None:

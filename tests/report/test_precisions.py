@@ -21,8 +21,8 @@ CONV = make_op("conv", (8, 6, 6), out_channels=8)
 
 
 def test_gains_are_of_ops_measured_in_fp32_and_another_precision() -> None:
-    alone = make_op("pool", (8, 6, 6)).in_precision("int8")
-    seconds = {CONV: 4e-6, CONV.in_precision("int8"): 2e-6, alone: 1e-6}
+    unmatched = make_op("pool", (8, 6, 6)).in_precision("int8")
+    seconds = {CONV: 4e-6, CONV.in_precision("int8"): 2e-6, unmatched: 1e-6}
     found = gains_of({op: Estimate(value, None, None) for op, value in seconds.items()})
     assert found == {CONV: {"fp32": 4e-6, "int8": 2e-6}}
 

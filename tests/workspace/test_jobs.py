@@ -34,8 +34,8 @@ def only(root: Path) -> JobRecord:
 
 
 def test_a_job_is_recorded_while_it_runs_and_marked_at_its_end(tmp_path: Path) -> None:
-    heard, said = Heard(), list[str]()
-    with recorded(tmp_path, JOB, Callbacks(heard, said.append)) as callbacks:
+    heard, messages = Heard(), list[str]()
+    with recorded(tmp_path, JOB, Callbacks(heard, messages.append)) as callbacks:
         assert (only(tmp_path).state, only(tmp_path).phases) == ("running", ())
         callbacks.on_message("waiting for pi4")
         assert only(tmp_path).message == "waiting for pi4"
@@ -49,7 +49,7 @@ def test_a_job_is_recorded_while_it_runs_and_marked_at_its_end(tmp_path: Path) -
     assert (exporting.name, measuring.name) == ("exporting", "measuring")
     assert (measuring.done, measuring.total, measuring.text) == (3, 8, r"a \x1b[2J conv")
     assert heard.steps[-1] == ("measuring", 3, 8, "")
-    assert said == ["waiting for pi4"]
+    assert messages == ["waiting for pi4"]
     assert (tmp_path / ".latkit" / ".gitignore").read_text() == "*\n"
 
 

@@ -13,7 +13,7 @@ from latkit.cli.render.predicted import graph_document, latency_lines, measured_
 from latkit.profiling import CollectionSummary
 from latkit.profiling.scheduler import Outcome
 from latkit.targets import Target
-from latkit.workspace.predict import GraphPrediction, predict_collected
+from latkit.workspace.predict import GraphPrediction, predict_files
 from latkit.workspace.requests import CollectRequest
 from latkit.workspace.target_verbs import TargetVerbs
 
@@ -35,8 +35,8 @@ def predictions(
     workspace: TargetVerbs, request: CollectRequest, outcomes: Sequence[Outcome]
 ) -> dict[Target, dict[Path, GraphPrediction]]:
     """The latencies of the request's model files on each target where they were collected."""
-    collected = [outcome.target for outcome in outcomes if outcome.summary is not None]
-    return {target: predict_collected(workspace, request, target, note) for target in collected}
+    measured = [outcome.target for outcome in outcomes if outcome.summary is not None]
+    return {target: predict_files(workspace, request, target, note) for target in measured}
 
 
 def _models_document(models: Mapping[Path, GraphPrediction]) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def _models_document(models: Mapping[Path, GraphPrediction]) -> dict[str, Any]:
     if not models:
         return {}
     documents = [{"model": path.name, **graph_document(found)} for path, found in models.items()]
-    alone = measured_document(next(iter(models.values())).measured) if len(models) == 1 else {}
-    return {**alone, "models": documents}
+    single = measured_document(next(iter(models.values())).measured) if len(models) == 1 else {}
+    return {**single, "models": documents}
 
 
 def show_outcomes(request: CollectRequest, outcomes: Sequence[Outcome], shown: Shown, as_json: bool) -> None:

@@ -54,5 +54,5 @@ def clear(
     if as_json:
         emit_json({"folder": str(root), "removed": len(removed), "bytes": freed, "in_use": len(in_use)})
         return
-    kept = f"; {len(in_use)} files that running commands use are kept" if in_use else ""
-    say(f"{root}: removed {len(removed)} files, {size_text(freed)}{kept}")
+    in_use_note = f"; {len(in_use)} files that running commands use are kept" if in_use else ""
+    say(f"{root}: removed {len(removed)} files, {size_text(freed)}{in_use_note}")

@@ -59,7 +59,7 @@ def run_demo(directory: Path, callbacks: Callbacks) -> Demo:
 
     note(f"2/6  measure the candidate ops of {space.name} and {NETWORKS} networks: latkit collect space {target}")
     collecting = CollectRequest(targets=(target,), space=space, networks=NETWORKS, **BRIEF)
-    (collected,) = workspace.collect(collecting, callbacks)
+    (outcome,) = workspace.collect(collecting, callbacks)
 
     note(f"3/6  fit latency models on the measurements: latkit fit {target}")
     workspace.fit(FitRequest(target=target, space=space))
@@ -76,7 +76,7 @@ def run_demo(directory: Path, callbacks: Callbacks) -> Demo:
 
     note("6/6  write the report: latkit report")
     report = workspace.report(ReportRequest(output=directory / "report.html"))
-    measured = collected.summary.workloads if collected.summary else 0
+    measured = outcome.summary.workloads if outcome.summary else 0
     return Demo(device, target, measured, validation, found, report)
 
 

@@ -165,8 +165,8 @@ def _choose_of_anchor(
 
 def _with_new_light_kinds(known: Iterable[KernelSpec], free: Sequence[KernelSpec]) -> Iterator[int]:
     """Places of kernels with light work that no other of their anchor has: without them it cannot be predicted."""
-    seen = {kind for spec in known for kind in spec.light_kinds}
+    covered = {kind for spec in known for kind in spec.light_kinds}
     for place, spec in enumerate(free):
-        if spec.light_kinds - seen:
-            seen |= spec.light_kinds
+        if spec.light_kinds - covered:
+            covered |= spec.light_kinds
             yield place

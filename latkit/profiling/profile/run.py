@@ -344,9 +344,9 @@ def _ms(seconds: float | None) -> float | None:
 
 def _warm_up(measurement: Measurement) -> WarmUp | None:
     counts = [
-        turn["warm_up_runs"]
+        block["warm_up_runs"]
         for one_round in measurement.rounds
-        if isinstance(turn := one_round.conditions.get("turn"), dict) and isinstance(turn.get("warm_up_runs"), int)
+        if isinstance(block := one_round.conditions.get("turn"), dict) and isinstance(block.get("warm_up_runs"), int)
     ]
     return WarmUp(runs_per_round=sum(counts) / len(counts)) if counts else None
 

@@ -70,10 +70,10 @@ class _Lanes:
     def __init__(self) -> None:
         self._taken: set[int] = set()
 
-    def take(self, wanted: int) -> int:
+    def take(self, preferred: int) -> int:
         """The free lane nearest to the wanted one."""
-        free = (lane for lane in range(len(self._taken) + wanted + 1) if lane not in self._taken)
-        lane = min(free, key=lambda lane: (abs(lane - wanted), lane))
+        free = (lane for lane in range(len(self._taken) + preferred + 1) if lane not in self._taken)
+        lane = min(free, key=lambda lane: (abs(lane - preferred), lane))
         self._taken.add(lane)
         return lane
 

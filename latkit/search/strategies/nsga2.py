@@ -80,14 +80,14 @@ class Nsga2(Strategy):
         while self._population:
             place = self._tournament()
             parent = self._population[place].architecture
-            child = self._crossed(parent) or self._neighborhood.new(parent)
+            child = self._offspring(parent) or self._neighborhood.new(parent)
             if child is not None:
                 self.parents[child] = parent
                 return child
             del self._population[place]
         return self.sample_new()
 
-    def _crossed(self, parent: Architecture) -> Architecture | None:
+    def _offspring(self, parent: Architecture) -> Architecture | None:
         """A new child of two parents; None where none is drawn, or the child is known."""
         if self.rng.random() >= self.settings.crossover:
             return None

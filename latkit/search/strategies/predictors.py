@@ -104,8 +104,8 @@ class BaggedRidge:
         moments = np.array([x[bag].T @ y[bag] for bag in bags])[:, :, None]
         eye = np.eye(x.shape[1])
         fits = [np.linalg.solve(squares + weight * eye, moments)[:, :, 0] for weight in RIDGE_WEIGHTS]
-        seen = np.array([np.bincount(bag, minlength=len(y)) > 0 for bag in bags])
-        errors = [float((((found @ x.T - y) ** 2) * ~seen).sum()) for found in fits]
+        sampled = np.array([np.bincount(bag, minlength=len(y)) > 0 for bag in bags])
+        errors = [float((((found @ x.T - y) ** 2) * ~sampled).sum()) for found in fits]
         self._coefficients = fits[int(np.argmin(errors))]
 
     def draw(self, x: Array) -> Array:

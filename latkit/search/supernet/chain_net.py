@@ -34,8 +34,8 @@ class ChainNet(ElasticNet):
         for norm in batch_norms(self.supernet):
             norm.track_running_stats = False
         work = [[op.macs for op in layer.candidates] for layer in as_chain(space, "a supernet").choice_layers]
-        self._least = tuple(row.index(min(row)) for row in work)
-        self._most = tuple(row.index(max(row)) for row in work)
+        self._smallest = tuple(row.index(min(row)) for row in work)
+        self._largest = tuple(row.index(max(row)) for row in work)
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
         """Scores (N, classes) of images (N, C, H, W)."""
@@ -67,12 +67,12 @@ class ChainNet(ElasticNet):
     @property
     def smallest(self) -> Architecture:
         """The candidate with the fewest MACs in every layer."""
-        return self._least
+        return self._smallest
 
     @property
     def largest(self) -> Architecture:
         """The candidate with the most MACs in every layer."""
-        return self._most
+        return self._largest
 
     def normalize_together(self, fabric: Fabric) -> None:
         """See `ElasticNet`."""

@@ -195,7 +195,7 @@ def settings() -> SearchSettings:
 
 
 @pytest.fixture(scope="module")
-def searched(
+def finished(
     mini_space: Space,
     table_of: TableOf,
     stripes_data: DataSplit,
@@ -210,9 +210,9 @@ def searched(
 
 
 @pytest.fixture
-def finished_search(searched: tuple[Path, float], tmp_path: Path) -> tuple[Path, float]:
+def finished_search(finished: tuple[Path, float], tmp_path: Path) -> tuple[Path, float]:
     """The folder of a search, and its target in seconds."""
-    folder, target_s = searched
+    folder, target_s = finished
     return Path(shutil.copytree(folder, tmp_path / "found")), target_s
 
 

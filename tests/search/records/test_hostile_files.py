@@ -32,7 +32,7 @@ BRIEF = brief()
 
 
 @pytest.fixture(scope="module")
-def searched(
+def searches_folder(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder of a finished search, `found`, and of one that was killed while it trained, `net`; to be copied."""
@@ -45,15 +45,15 @@ def searched(
 
 
 @pytest.fixture
-def begun(searched: Path, tmp_path: Path) -> Path:
+def begun(searches_folder: Path, tmp_path: Path) -> Path:
     """A search that was killed while it trained."""
-    return Path(shutil.copytree(searched / "net", tmp_path / "net"))
+    return Path(shutil.copytree(searches_folder / "net", tmp_path / "net"))
 
 
 @pytest.fixture
-def found(searched: Path, tmp_path: Path) -> Path:
+def found(searches_folder: Path, tmp_path: Path) -> Path:
     """A finished search."""
-    return Path(shutil.copytree(searched / "found", tmp_path / "found"))
+    return Path(shutil.copytree(searches_folder / "found", tmp_path / "found"))
 
 
 WRONG: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -43,13 +43,13 @@ def test_parents_without_new_neighbors_leave_an_evolution_of_a_front() -> None:
 
 def test_the_best_of_ten_random_architectures_is_where_the_comparison_of_all_neighbors_begins() -> None:
     strategy = make_strategy("local-search-best", SPACE, GOALS)
-    asked = []
+    proposed = []
     for number in range(10):
-        asked += strategy.ask(1)
-        strategy.tell(asked[-1], Verdict({"score": 9.0 if number == 4 else 1.0}))
+        proposed += strategy.ask(1)
+        strategy.tell(proposed[-1], Verdict({"score": 9.0 if number == 4 else 1.0}))
     assert not strategy.parents
     (child,) = strategy.ask(1)
-    assert strategy.parents == {child: asked[4]}
+    assert strategy.parents == {child: proposed[4]}
 
 
 def test_similar_points_are_drawn_together() -> None:

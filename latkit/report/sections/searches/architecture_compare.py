@@ -29,7 +29,7 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
         if known.space is not None and known.result is not None and known.network is not None:
             figures = f"{latency(known.result.predicted_latency_s)}, {score(known.result)}"
             spaces.setdefault(known.recipe.space_key, []).append(Compared(known.name, figures, layers(known)))
-    parts = [networks_beside(group) for group in spaces.values() if len(group) > 1]
+    parts = [compared_networks(group) for group in spaces.values() if len(group) > 1]
     if not parts:
         return join([])
     content = (
@@ -80,7 +80,7 @@ def _rows(group: Sequence[Compared]) -> list[_Row]:
     return rows
 
 
-def networks_beside(group: Sequence[Compared]) -> Html:
+def compared_networks(group: Sequence[Compared]) -> Html:
     """Networks of one space, one row each."""
     rows = _rows(group)
     width = max(row.x(row.layout.levels) for row in rows)

@@ -100,11 +100,11 @@ def _measurement(measured: NetworkResult) -> str:
 
 def _constraint_fact(name: str, constraint_result: ConstraintResult) -> str:
     """The network's amount of a bounded quantity, and the bound; a target's name bounds seconds."""
-    amount, most = (
+    amount, limit = (
         latency(one) if "/" in name else millions(round(one))
         for one in (constraint_result.predicted, constraint_result.most)
     )
-    return f"{amount} of at most {most}"
+    return f"{amount} of at most {limit}"
 
 
 def _export(exported: ExportFacts) -> str:

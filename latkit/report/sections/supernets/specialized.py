@@ -10,7 +10,7 @@ from latkit.report.formatting import ABSENT, composition, count, latency, millio
 from latkit.report.html import Html, card, command, details, element, facts, join, notice, paragraph, section, table
 from latkit.report.html import tiles as shown_tiles
 from latkit.report.sections.cross_table import cross_rows, cross_section
-from latkit.report.sections.searches.architecture_compare import Compared, networks_beside
+from latkit.report.sections.searches.architecture_compare import Compared, compared_networks
 from latkit.report.sections.searches.pareto import Point, picture
 from latkit.report.sections.supernets.specialized_facts import SubnetFacts, SupernetFacts
 from latkit.report.sections.validation import scatter
@@ -165,7 +165,7 @@ def _layers(known: SupernetFacts) -> Html:
         "its stage. Sub-networks also differ in their resolution."
     )
     every = [details(one.name, _network(known, one)) for one in known.found]
-    return join([paragraph(intro), networks_beside(compared), *every])
+    return join([paragraph(intro), compared_networks(compared), *every])
 
 
 def _network(known: SupernetFacts, one: SubnetFacts) -> Html:
