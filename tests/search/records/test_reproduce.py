@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from latkit.artifacts.export import export_module
 from latkit.errors import BadFile, ExportError, UsageError
 from latkit.runtimes.base import Runtime
 from latkit.search import Problem, Recipe, SearchSettings, run_search
@@ -186,9 +188,10 @@ def test_remedies_can_be_applied_during_a_search_and_a_reproduction_applies_them
     def go_on(settings: SearchSettings, resume: bool = True, progress: Interrupt | None = None) -> None:
         run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), folder, progress, resume)
 
-    def fails(runtime: Runtime, *_module: object) -> None:
+    def fails(runtime: Runtime, *module: Any) -> None:
         if runtime.name == "tflite":
             raise ExportError("no converter for this")
+        export_module(runtime, *module)
 
     with pytest.raises(KeyboardInterrupt):
         go_on(failing, resume=False, progress=Interrupt(7))
