@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from latkit._io import one_line
-from latkit.errors import LatkitError, UsageError
+from latkit.errors import DeviceError, LatkitError, NotMeasured, UsageError
 from latkit.search.evaluators.base import Evaluator
-from latkit.search.evaluators.measure_unsure import Measure
+from latkit.search.evaluators.measure_unsure import OF_ONE_NETWORK, Measure
 from latkit.search.evaluators.verdict import Verdict
-from latkit.search.workers import Task, judge_one
+from latkit.search.workers import Judged, Task, judge_one
 from latkit.spaces.base import Architecture
 
 MAX_LOST = 4
@@ -39,8 +39,8 @@ class EvaluationActor:
     def ready(self) -> None:
         """Answered once the actor runs."""
 
-    def judge(self, task: Task) -> Verdict:
-        """The verdict of a task; what the evaluator raises is a failed one."""
+    def judge(self, task: Task) -> Judged:
+        """See `judge_one`."""
         return judge_one(self._evaluator, task)
 
 
@@ -72,9 +72,9 @@ class RayWorkers:
         self._waiting.append(task)
         self._start()
 
-    def wait_any(self, due: int) -> dict[int, Verdict]:  # noqa: ARG002 - whatever comes first
+    def wait_any(self, due: int) -> dict[int, Judged]:  # noqa: ARG002 - whatever comes first
         """New verdicts by number, at least one."""
-        found: dict[int, Verdict] = {}
+        found: dict[int, Judged] = {}
         while not found:
             ready, _ = self._ray.wait([*self._running, *self._starting], num_returns=1)
             for reference in ready:
@@ -113,7 +113,7 @@ class RayWorkers:
             self._failed_starts = 0
             self._idle.append(actor)
 
-    def _take_verdict(self, reference: Any, found: dict[int, Verdict]) -> None:
+    def _take_verdict(self, reference: Any, found: dict[int, Judged]) -> None:
         """Add a task's verdict, or repeat the task with another actor."""
         actor, task = self._running.pop(reference)
         try:
@@ -128,7 +128,7 @@ class RayWorkers:
             actor, task = self._idle.pop(0), self._waiting.pop(0)
             self._running[actor.judge.remote(task)] = actor, task
 
-    def _lose(self, task: Task, error: Exception, found: dict[int, Verdict]) -> None:
+    def _lose(self, task: Task, error: Exception, found: dict[int, Judged]) -> None:
         """Repeat a task that was lost with its actor, or give it up."""
         attempt = self._attempts[task.number] = self._attempts.get(task.number, 0) + 1
         if attempt < MAX_LOST:
@@ -143,12 +143,14 @@ class MeasuringActor:
     def __init__(self, measure: Measure) -> None:
         self._measure = measure
 
-    def measure(self, quantity: str, architecture: Architecture) -> float | str:
-        """The measured value; why there is none, as text."""
+    def measure(self, quantity: str, architecture: Architecture) -> float | LatkitError:
+        """The measured value; why there is none."""
         try:
             return self._measure(quantity, architecture)
+        except OF_ONE_NETWORK as error:
+            return NotMeasured(str(error))
         except LatkitError as error:
-            return one_line(str(error))
+            return DeviceError(str(error))
 
 
 class MeasureOnHost:
@@ -167,10 +169,10 @@ class MeasureOnHost:
         self._actor: Any = remote(MeasuringActor).remote(measure)
 
     def __call__(self, quantity: str, architecture: Architecture) -> float:
-        """See `Measure`. Raises LatkitError."""
+        """See `Measure`. Raises NotMeasured for an error of one network, and DeviceError for all others."""
         found = import_module("ray").get(self._actor.measure.remote(quantity, architecture))
-        if isinstance(found, str):
-            raise LatkitError(found)
+        if isinstance(found, LatkitError):
+            raise found
         return float(found)
 
 

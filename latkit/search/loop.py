@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from latkit.errors import BadFile, UsageError
+from latkit.errors import BadFile, DeviceError, UsageError
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals
@@ -115,7 +115,7 @@ def search(
 
     The history depends on strategy, settings, seed and batch, and not on the number of workers. A search that was
     killed is resumed by replay: the strategy is asked again and told what was saved. `strategy` is a new one. Raises
-    UsageError for quantities that the evaluator does not give, and BadFile for the history of another search.
+    UsageError for unknown quantities, BadFile for another search's history, DeviceError where a device is unavailable.
     """
     options = options or LoopOptions()
     strategy.goals.check(evaluator.quantities)
@@ -209,12 +209,22 @@ class _Loop:
         if task.number in self.saved:
             return self.saved[task.number]
         while task.number not in self.arrived:
-            for number, verdict in self.workers.wait_any(task.number).items():
-                self.arrived[number] = verdict
-                if number != task.number and self.history:
-                    early = next(one for one in self.pending if one.number == number)
-                    self.history.append_early(entry_of(early, verdict))
+            self._receive(task.number)
         return entry_of(task, self.arrived.pop(task.number))
+
+    def _receive(self, due: int) -> None:
+        """Wait for verdicts, and save those that are not due yet. Raises DeviceError where a device cannot measure."""
+        unavailable: DeviceError | None = None
+        for number, found in self.workers.wait_any(due).items():
+            if isinstance(found, DeviceError):
+                unavailable = found
+                continue
+            self.arrived[number] = found
+            if number != due and self.history:
+                early = next(one for one in self.pending if one.number == number)
+                self.history.append_early(entry_of(early, found))
+        if unavailable is not None:
+            raise unavailable
 
     def _finish(self, entry: Entry) -> None:
         """Save, count and tell a verdict."""

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from latkit.errors import DeviceError
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.spaces.base import Architecture
@@ -32,10 +33,16 @@ class Task:
     """See `Entry`."""
 
 
-def judge_one(evaluator: Evaluator, task: Task) -> Verdict:
-    """The verdict of one architecture; whatever the evaluator raises is a failed verdict."""
+Judged = Verdict | DeviceError
+"""A verdict; or the error of a device that cannot measure now, which ends the search: no architecture is to blame."""
+
+
+def judge_one(evaluator: Evaluator, task: Task) -> Judged:
+    """The verdict of one architecture; whatever the evaluator raises but DeviceError is a failed verdict."""
     try:
         (verdict,) = evaluator.judge([task.architecture], task.effort)
+    except DeviceError as error:
+        return DeviceError(str(error))  # without what other processes may not know
     except Exception as error:  # noqa: BLE001 - an evaluator may raise anything, and the search goes on
         return Verdict.failed(f"{type(error).__name__}: {error}")
     return verdict
@@ -47,7 +54,7 @@ class Workers(Protocol):
     def submit(self, task: Task) -> None:
         """Take a task."""
 
-    def wait_any(self, due: int) -> dict[int, Verdict]:
+    def wait_any(self, due: int) -> dict[int, Judged]:
         """New verdicts by number, at least one; `due` is the number that is needed first."""
 
     def close(self) -> None:
@@ -65,7 +72,7 @@ class InProcess:
         """Take a task."""
         self._tasks[task.number] = task
 
-    def wait_any(self, due: int) -> dict[int, Verdict]:
+    def wait_any(self, due: int) -> dict[int, Judged]:
         """New verdicts by number: at least one, here the one that is due."""
         return {due: judge_one(self._evaluator, self._tasks.pop(due))}
 
@@ -103,9 +110,9 @@ class Processes:
         self._waiting.append(task)
         self._hand_out()
 
-    def wait_any(self, due: int) -> dict[int, Verdict]:  # noqa: ARG002 - whatever comes first
+    def wait_any(self, due: int) -> dict[int, Judged]:  # noqa: ARG002 - whatever comes first
         """New verdicts by number, at least one."""
-        found: dict[int, Verdict] = {}
+        found: dict[int, Judged] = {}
         while not found:
             for pipe in wait(list(self._running)):
                 assert isinstance(pipe, Connection)
@@ -137,7 +144,7 @@ class Processes:
             with suppress(OSError):
                 worker.pipe.send(task)
 
-    def _lose(self, task: Task, found: dict[int, Verdict]) -> None:
+    def _lose(self, task: Task, found: dict[int, Judged]) -> None:
         """Repeat a task whose process died, or give it up."""
         attempt = self._attempts[task.number] = self._attempts.get(task.number, 0) + 1
         if attempt < MAX_ATTEMPTS:

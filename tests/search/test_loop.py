@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from latkit.errors import BadFile, StoreBusy, UsageError
+from latkit.errors import BadFile, DeviceError, StoreBusy, UsageError
 from latkit.search.evaluators import Verdict
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.goals import Goals
@@ -23,6 +23,7 @@ from latkit.search.history import Entry
 from latkit.search.loop import Budget, LoopOptions, SearchOutcome, search
 from latkit.search.strategies import make_strategy
 from latkit.search.workers import Processes, Task
+from latkit.spaces.base import Architecture
 from tests.search.toy import ToyEvaluator, toy_space
 
 SPACE = toy_space()
@@ -192,6 +193,24 @@ def test_an_evaluation_that_raises_is_recorded_as_failed_and_the_search_goes_on(
     assert len(outcome.entries) == 12
     assert outcome.failures == 2
     assert outcome.entries[3].verdict.failure == "ValueError: made to fail"
+
+
+class Unplugged(ToyEvaluator):
+    """Its device is gone after some architectures."""
+
+    def _judge(self, one: Architecture, effort: float) -> Verdict:
+        if one in self.fails:
+            raise DeviceError("the cable is out")
+        return super()._judge(one, effort)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_device_that_is_gone_ends_the_search_which_can_be_resumed(tmp_path: Path, workers: int) -> None:
+    expected = run(tmp_path / "undisturbed.jsonl", 9, batch=2)
+    with pytest.raises(DeviceError, match="the cable is out"):
+        run(tmp_path / "h.jsonl", 9, Unplugged(fails=[expected.entries[4].architecture]), workers=workers, batch=2)
+    assert run(tmp_path / "h.jsonl", 9, batch=2).resumed >= 3
+    assert (tmp_path / "h.jsonl").read_bytes() == (tmp_path / "undisturbed.jsonl").read_bytes()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from latkit.errors import LatkitError
+from latkit.errors import AgentError, DeviceError, ExportError, LatkitError, ModelRejected, NotMeasured
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Bound, Goals
@@ -12,13 +12,16 @@ from latkit.spaces.base import Architecture
 
 Measure = Callable[[str, Architecture], float]
 """Measures a quantity, such as `seconds.pi4`, of an architecture on a device; in the quantity's unit."""
+OF_ONE_NETWORK = (AgentError, ExportError, ModelRejected, NotMeasured)
+"""Errors of a measurement that need not befall the next architecture."""
 
 
 class MeasureUnsure(Evaluator):
     """Replaces a predicted quantity by a measured one where its interval contains an end of its bound.
 
     The interval is `NAME.low` to `NAME.high`; a prediction without one is taken as it is. A measurement costs
-    `measurements`; one that fails is a failed verdict.
+    `measurements`; one of which the network is the reason fails the verdict, as an evaluation does. Raises DeviceError
+    where the device cannot measure now: all that follow would fail as well.
     """
 
     def __init__(self, predicted: Evaluator, goals: Goals, measure: Measure) -> None:
@@ -45,8 +48,10 @@ class MeasureUnsure(Evaluator):
         for name in unsure:
             try:
                 measured = self._measure(name, architecture)
+            except OF_ONE_NETWORK as error:
+                return Verdict.failed(f"{name}: {error}", **{**cost, "evaluations": 1.0})
             except LatkitError as error:
-                return Verdict.failed(f"{name}: {error}", **cost)
+                raise DeviceError(f"{name} cannot be measured now, the search can be resumed later: {error}") from error
             values |= {name: measured, f"{name}.low": measured, f"{name}.high": measured}
         return Verdict(values, cost)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from latkit.errors import DeviceError
+from latkit.errors import DeviceError, ModelRejected, Unreachable
 from latkit.latency_models import LookupModel
 from latkit.ops import INPUT, Network, make_op
 from latkit.search.evaluators import Evaluator, Verdict
@@ -76,9 +76,20 @@ def test_only_what_straddles_the_bound_is_measured(bound: str, calls: int) -> No
     assert verdict.cost == ({"measurements": 1.0} if calls else {})
 
 
-def test_a_failed_measurement_is_a_failed_verdict() -> None:
-    def measure(quantity: str, architecture: Architecture) -> float:
-        raise DeviceError("the cable is out")
+class Failing:
+    """A measurement that raises."""
 
-    (verdict,) = MeasureUnsure(Fixed(), Goals.parse("seconds:min", "seconds<=1.2"), measure).judge([(0,)])
-    assert verdict.failure == "seconds: the cable is out"
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, quantity: str, architecture: Architecture) -> float:
+        raise self.error
+
+
+def test_a_measurement_that_fails_is_a_failed_verdict_and_a_device_that_is_gone_ends_the_search() -> None:
+    goals = Goals.parse("seconds:min", "seconds<=1.2")
+    (verdict,) = MeasureUnsure(Fixed(), goals, Failing(ModelRejected("no such op"))).judge([(0,)])
+    assert (verdict.failure, verdict.is_free) == ("seconds: no such op", False)
+    gone = MeasureUnsure(Fixed(), goals, Failing(Unreachable("the cable is out")))
+    with pytest.raises(DeviceError, match="can be resumed later: the cable is out"):
+        gone.judge([(0,)])
