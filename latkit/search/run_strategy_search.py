@@ -11,15 +11,15 @@ from torch import nn
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.progress import Silent
-from latkit.search.evaluators import Evaluator
+from latkit.search.evaluators import Evaluator, Verdict
 from latkit.search.objectives.constraints import check_constraints
 from latkit.search.objectives.derivation import Derived, check_reach
 from latkit.search.preflight import check_data
 from latkit.search.records.base import load_record
 from latkit.search.records.problem import Problem
-from latkit.search.records.result import SearchResult
+from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.records.search_dir import SearchFolder
-from latkit.search.records.strategy import STRATEGY_FILE, StrategyRecord
+from latkit.search.records.strategy import STRATEGY_FILE, StrategyPlan, StrategyRecord
 from latkit.search.run import PhasedSearch
 from latkit.search.strategy_run import RunOptions, run_strategy
 from latkit.search.training.resource_errors import translate_resource_errors
@@ -43,6 +43,8 @@ def run_strategy_search(
     if fabric.world_size > 1:
         raise UsageError("expected one process of a search by a strategy; --workers or --cluster start others")
     recipe, files = problem.recipe(), SearchFolder(folder, fabric)
+    if resume and problem.strategy is not None:
+        _check_budget(files, problem.strategy)
     finished = files.open(recipe, resume)
     if finished is not None:
         return finished
@@ -51,6 +53,18 @@ def run_strategy_search(
     search.evaluator, search.options = evaluator, options
     with translate_resource_errors(folder, problem.settings):
         return search.run()
+
+
+def _check_budget(files: SearchFolder, plan: StrategyPlan) -> None:
+    """Raise UsageError for another budget than that with which a network was found, once its training has begun."""
+    if not any(files.file(what).exists() for what in ("checkpoint", "result")):
+        return
+    begun = load_record(Recipe, files.file("recipe")).strategy
+    if begun is not None and begun.budget != plan.budget:
+        raise UsageError(
+            f"{files.path}: expected the budget with which its network was found, {begun.budget_text}, since the "
+            f"training has begun, but found {plan.budget_text}; resume it as it began, or search with another name"
+        )
 
 
 @dataclass
@@ -96,11 +110,17 @@ def remarks_of(record: StrategyRecord) -> tuple[str, ...]:
 
 def nothing_found(record: StrategyRecord) -> str:
     """That nothing meets the goals, with the nearest there is."""
+    goals = record.plan.parsed_goals()
+    if record.nearest is not None and goals.is_met(Verdict(record.nearest.quantities)):
+        return (
+            f"expected an architecture at the greatest effort, but found none in {record.asked} verdicts: all have a "
+            "lesser one; give a larger budget and --resume"
+        )
     nearest = "every evaluation failed"
     if record.nearest is not None:
         values = ", ".join(f"{name} {value:.6g}" for name, value in record.nearest.quantities.items())
         nearest = f"the nearest has {values}"
     return (
-        f"expected an architecture within {', '.join(record.plan.goals)}, but found none in {record.asked} verdicts: "
-        f"{nearest}; loosen a bound, or give a larger budget"
+        f"expected an architecture within {', '.join(map(str, goals.bounds)) or 'the goals'}, but found none in "
+        f"{record.asked} verdicts: {nearest}; loosen a bound, or give a larger budget and --resume"
     )

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, Field, field_validator
 
@@ -76,6 +76,9 @@ class ConstraintFacts(Record):
         return cls(most=constraint.max_value, table_sha256=table_hash(constraint.table))
 
 
+BUDGET_FIELDS = ("strategy.evaluations", "strategy.max_seconds", "strategy.max_epochs")
+
+
 class Recipe(TrainingRecipe):
     """All inputs of a search. On one machine, equal recipes and versions give equal results."""
 
@@ -92,10 +95,18 @@ class Recipe(TrainingRecipe):
     """Hash of the supernet's weights that it began with; None where they were drawn at random."""
 
     def consequential(self, *, versions: bool) -> dict[str, Any]:
-        """See `TrainingRecipe`; recipes of earlier versions lack a strategy, and weights to start from."""
+        """See `TrainingRecipe`; recipes of earlier versions lack a strategy, and weights to start from.
+
+        A strategy's budget may change: the architecture that it found determines the network.
+        """
         found = super().consequential(versions=versions)
         later = {"strategy": self.strategy, "started_from": self.started_from}
-        return {name: value for name, value in found.items() if later.get(name, value) is not None or name not in later}
+        left_out = {*BUDGET_FIELDS, *(name for name, value in later.items() if value is None)}
+        return {name: value for name, value in found.items() if name not in left_out}
+
+    def resumed_as(self, now: Self) -> Self:
+        """See `TrainingRecipe`; a strategy's budget is the new one."""
+        return super().resumed_as(now).model_copy(update={"strategy": now.strategy})
 
     @property
     def identity(self) -> dict[str, str | float]:

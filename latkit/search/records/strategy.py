@@ -48,6 +48,12 @@ class StrategyPlan(Record):
         """When the search ends."""
         return Budget(self.evaluations or math.inf, self.max_seconds or math.inf, self.max_epochs or math.inf)
 
+    @property
+    def budget_text(self) -> str:
+        """The budget for people."""
+        limits = {"evaluations": self.evaluations, "seconds": self.max_seconds, "epochs": self.max_epochs}
+        return ", ".join(f"{value:g} {name}" for name, value in limits.items() if value is not None) or "no limit"
+
     def parsed_goals(self) -> Goals:
         """The goals. Raises UsageError."""
         return Goals.parse(*self.goals)

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from latkit.errors import UsageError
-from latkit.search.evaluators import EVALUATORS, EvaluatorFactory
+from latkit.search.evaluators import EVALUATORS, EvaluatorFactory, Verdict
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
-from latkit.search.records.strategy import HISTORY_FILE
+from latkit.search.history import Entry
+from latkit.search.loop import SearchOutcome
+from latkit.search.records.strategy import HISTORY_FILE, StrategyPlan, StrategyRecord
+from latkit.search.run_strategy_search import nothing_found
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -89,6 +92,14 @@ def test_a_smaller_budget_is_reported_and_reproduced_alone(replay, latkit: Run, 
     assert (code, json.loads(out)["equal"]) == (0, True), err
 
 
+def test_a_search_that_never_reached_the_greatest_effort_says_so() -> None:
+    plan = StrategyPlan(strategy="halving", goals=("accuracy:max",))
+    entry = Entry(0, (0,), Verdict({"accuracy": 0.5}, {"evaluations": 1.0}), 1.0)
+    outcome = SearchOutcome(plan.parsed_goals(), (entry,), "budget", 0, 9.0)
+    found = nothing_found(StrategyRecord.of("x", plan, ("toy", "key"), "toy", outcome))
+    assert found.startswith("expected an architecture at the greatest effort, but found none in 1 verdicts")
+
+
 def test_a_front_within_a_bound(replay) -> None:
     goals = ("--goal", "accuracy:max", "--goal", "size:min", "--goal", "accuracy<=200")
     code, document, err = replay("--strategy", "nsga2", "--strategy-set", "population=8", *goals, "--evaluations", 40)
@@ -137,7 +148,8 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
 ) -> None:
     """Every latency counts as unsure and is measured; the bound is far above what a busy machine measures.
 
-    It is interrupted when the network that was found has been trained, and is then continued without a search.
+    It is interrupted before its first evaluation, and continued with another budget; then it is interrupted when the
+    network that was found has been trained, and is continued without a search: the budget may not change any more.
     """
     monkeypatch.setattr("latkit.search.evaluators.measure_unsure.is_unsure", lambda _bound, _verdict: True)
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
@@ -146,14 +158,20 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     arguments: list[object] = ["--space", root / "small.toml", "--data", "digits", "--quick", "--name", "evolved"]
     bound = ["--latency-ms", repr(1e5 * table.slowest()), "--set", "penalty=none"]
     arguments += [*bound, "--strategy", "evolution", "--measure-unsure"]
-    arguments += ["--evaluator", "trained:1", "--evaluations", 2, "--strategy-set", "population=1"]
+    arguments += ["--evaluator", "trained:1", "--strategy-set", "population=1"]
     arguments += ["--strategy-set", "tournament=1", "--set", "training_epochs=1", "--set", "export_tflite=false"]
     arguments += ["--set", "training_batch_size=256"]
     with monkeypatch.context() as interrupted:
+        interrupted.setattr("latkit.search.run_strategy_search.run_strategy", interrupt)
+        assert latkit("-C", root, "search", target, *arguments, "--evaluations", 1)[0] == 130
+    arguments.append("--resume")
+    with monkeypatch.context() as interrupted:
         interrupted.setattr("latkit.search.run.finish", interrupt)
-        assert latkit("-C", root, "search", target, *arguments)[0] == 130
+        assert latkit("-C", root, "search", target, *arguments, "--evaluations", 2)[0] == 130
     history = (root / "search" / "evolved" / HISTORY_FILE).read_bytes()
-    code, out, err = latkit("-C", root, "search", target, *arguments, "--resume", "--json")
+    code, _, err = latkit("-C", root, "search", target, *arguments, "--evaluations", 3)
+    assert (code, "its network was found, 2 evaluations" in err) == (2, True), err
+    code, out, err = latkit("-C", root, "search", target, *arguments, "--evaluations", 2, "--json")
     assert code == 0, err
     assert (root / "search" / "evolved" / HISTORY_FILE).read_bytes() == history
     document = json.loads(out)
