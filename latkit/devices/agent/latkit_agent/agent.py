@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-import shutil
 import time
 from contextlib import contextmanager
 from typing import Callable, Iterator  # noqa: UP035 - Python 3.8 runs this
@@ -164,6 +163,8 @@ class Agent:
         if not entries:
             yield path
             return
+        import shutil  # it takes long to import, and few models have such data
+
         folder = f"{path}.{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
         try:

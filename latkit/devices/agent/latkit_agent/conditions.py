@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 
 from .device_info import SYSFS, affinity, cpu_lines, memory, read, read_int
@@ -26,13 +25,19 @@ def conditions(models: str) -> Fields:
         "trips_c": {name: trip for name, (_, trip) in read_now.items() if trip is not None},
         "load1": os.getloadavg()[0],
         "free_memory_bytes": memory("MemAvailable"),
-        "free_disk_bytes": shutil.disk_usage(models).free,
+        "free_disk_bytes": free_disk_bytes(models),
         "governor": read(f"{cpus}/cpu0/cpufreq/scaling_governor"),
         "affinity": affinity(),
         "monotonic_s": time.monotonic(),
         "unix_s": time.time(),
     }
     return {name: value for name, value in known.items() if value is not None}
+
+
+def free_disk_bytes(folder: str) -> int:
+    """Bytes that are free for this user where a folder is."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def sensors() -> dict[str, tuple[float, float | None]]:

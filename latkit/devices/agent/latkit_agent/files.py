@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 MODEL_NAME = "latkit-model.onnx"
 """Name of a model beside its external data."""
@@ -14,6 +13,8 @@ def link_or_copy(source: str, place: str) -> None:
     try:
         os.link(source, place)
     except OSError:
+        import shutil  # it takes long to import
+
         shutil.copyfile(source, place)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import zipfile
 from typing import Any
 
 from .requests import Fields, RequestError
@@ -38,6 +37,8 @@ def torch_inputs(path: str, request: Fields) -> list[Fields]:
     """Shapes of a TorchScript's inputs: from the request, otherwise as stored in the file by the trace."""
     shapes = request.get("input_shapes")
     if shapes is None:
+        import zipfile  # it takes long to import
+
         with zipfile.ZipFile(path) as archive:
             stored = [name for name in archive.namelist() if name.endswith("/traced_inputs.pkl")]
             if not stored:
