@@ -6,6 +6,7 @@ import ast
 import hashlib
 import io
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -14,12 +15,14 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 import pytest
 
 from latkit.devices.agent import PROTOCOL, agent_archive
-from latkit.devices.agent.archive import SOURCES
+from latkit.devices.agent.archive import HASH_BASED, SOURCES
+from latkit.devices.sessions.agent_launcher import PYTHON_AGENT
 from latkit.devices.transports import Local, Ssh, Stream, connect
 from latkit.errors import DeadlineExceeded, DeviceGone
 from tests.devices.agent_file import agent_file
@@ -257,12 +260,25 @@ class TestPythonAgent(AgentConformance):
         unexpected = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
         assert unexpected == {"numpy", "onnxruntime", "torch", "ai_edge_litert", "tflite_runtime"}
 
+    def test_another_version_of_python_runs_the_sources(self, tmp_path: Path) -> None:
+        """Compiled modules that are not for the device's version are ignored; those that are for it are used."""
+        for magic, value in ((b"old!", b"2"), (MAGIC_NUMBER, b"3")):
+            archive = tmp_path / "agent.pyz"
+            source, compiled = b"print(2)", marshal.dumps(compile("print(3)", "", "exec"))
+            with zipfile.ZipFile(archive, "w") as made:
+                made.writestr("__main__.py", "import latkit_agent")
+                made.writestr("latkit_agent.py", source)
+                made.writestr("latkit_agent.pyc", magic + HASH_BASED + source_hash(source) + compiled)
+            run = subprocess.run([sys.executable, "-c", PYTHON_AGENT, str(archive)], capture_output=True)
+            assert run.stdout.strip() == value, run.stderr
+
     def test_the_archive_is_the_same_bytes_every_time_and_holds_every_module(self) -> None:
         content = agent_archive()
         agent_archive.cache_clear()
         assert agent_archive() == content
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            assert set(archive.namelist()) == {"__main__.py", *(f"latkit_agent/{p.name}" for p in SOURCES.glob("*.py"))}
+            sources = {f"latkit_agent/{path.name}" for path in SOURCES.glob("*.py")}
+            assert set(archive.namelist()) == {"__main__.py", *sources, *(f"{name}c" for name in sources)}
             assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
