@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from latkit.ops import Network, Op, Shape
 from latkit.ops.precision import FP32
-from latkit.spaces import ChainSpace, ElasticSpace, Space
+from latkit.spaces import Space
 from latkit.spaces.precisions import used_precisions
 from latkit.targets import Target
 
@@ -19,17 +19,7 @@ def pair_probes(space: Space, target: Target) -> list[Network]:
     """
     if {*used_precisions(space), target.precision} == {FP32.name}:
         return []
-    return [probe for shape in _between(space) for probe in _around(space.ops(), shape)]
-
-
-def _between(space: Space) -> list[Shape]:
-    """The shapes of tensors between two ops of a chain or of an elastic space."""
-    if isinstance(space, ChainSpace):
-        return list(dict.fromkeys(layer.candidates[0].output_shape for layer in space.layers[:-1]))
-    if isinstance(space, ElasticSpace):
-        taken = {op.input_shape for op in space.ops()}
-        return [shape for shape in dict.fromkeys(op.output_shape for op in space.ops()) if shape in taken]
-    return []
+    return [probe for shape in space.inner_shapes() for probe in _around(space.ops(), shape)]
 
 
 def _around(ops: Iterable[Op], shape: Shape) -> Iterator[Network]:

@@ -9,7 +9,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from latkit._io import html_card, one_line_repr, to_polars, write_text
 from latkit.errors import UsageError
@@ -55,6 +55,8 @@ class Space(ABC):
     """
 
     name: str
+    is_nested: ClassVar[bool] = False
+    """Whether its networks are parts of a largest one, with fewer ops and channels, and smaller kernels."""
 
     @property
     @abstractmethod
@@ -169,6 +171,10 @@ class Space(ABC):
             if choice.tied_to is None:
                 found += [float(is_used and option == index) for option in range(len(choice.options))]
         return tuple(found)
+
+    def inner_shapes(self) -> tuple[Shape, ...]:
+        """The shapes of tensors between two ops; none where they are not known, as of networks that are no chains."""
+        return ()
 
     def holds(self, network: Network) -> bool:
         """Whether some architecture may decode to the network.

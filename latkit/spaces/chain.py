@@ -130,6 +130,10 @@ class ChainSpace(Space):
         assert found is not None
         return self._passed_on(found)
 
+    def inner_shapes(self) -> tuple[Shape, ...]:
+        """Those of the layers' outputs, but for the last."""
+        return tuple(dict.fromkeys(layer.candidates[0].output_shape for layer in self.layers[:-1]))
+
     def holds(self, network: Network) -> bool:
         """Whether some architecture of this space decodes to the network."""
         return self._match(network.ops) is not None

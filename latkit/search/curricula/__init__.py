@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from latkit._registry import Registry
 from latkit.search.curricula.base import Curriculum, Sample, Stage
-from latkit.spaces import ChainSpace, Space
+from latkit.spaces import Space
 
 __all__ = [
     "CURRICULA",
@@ -45,6 +45,6 @@ LONG_EPOCHS = 50
 
 def default_curriculum(space: Space, epochs: int) -> str:
     """The curriculum that trains a space unless another is named: a chain has no smallest network to begin with."""
-    if isinstance(space, ChainSpace):
+    if not space.is_nested:
         return "uniform"
     return LONG_CURRICULUM if epochs >= LONG_EPOCHS else DEFAULT_CURRICULUM

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from latkit.errors import UsageError
 from latkit.search.curricula import Curriculum
 from latkit.search.supernet.chain_net import ChainNet
@@ -10,13 +13,15 @@ from latkit.search.supernet.elastic.space_net import ElasticSupernet
 from latkit.spaces import ChainSpace, Space
 from latkit.spaces.elastic import ElasticSpace
 
+NETS: Mapping[type[Space], Callable[[Any, bool], ElasticNet]] = {ElasticSpace: ElasticSupernet, ChainSpace: ChainNet}
+"""The supernets by the classes of their spaces."""
+
 
 def build_net(space: Space, checkpointing: bool = False) -> ElasticNet:
     """The untrained supernet of a space. Raises UsageError for one that is neither elastic nor a chain."""
-    if isinstance(space, ElasticSpace):
-        return ElasticSupernet(space, checkpointing)
-    if isinstance(space, ChainSpace):
-        return ChainNet(space, checkpointing)
+    for kind, net in NETS.items():
+        if isinstance(space, kind):
+            return net(space, checkpointing)
     raise UsageError(
         "expected an elastic space, such as ofa-tiny, or a chain, such as proxyless-tiny, but found space "
         f"{space.name}, which is neither"

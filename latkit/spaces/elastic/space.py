@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from latkit._io import check_label
 from latkit.errors import UsageError
@@ -31,6 +31,7 @@ class ElasticSpace(Space):
     Options rise, so that 0 is the smallest. Sub-networks are chains.
     """
 
+    is_nested: ClassVar[bool] = True
     name: str
     resolutions: tuple[int, ...]
     stem: Fixed
@@ -109,6 +110,12 @@ class ElasticSpace(Space):
     def largest(self) -> Architecture:
         """The architecture with the last option of every choice."""
         return tuple(len(choice.options) - 1 for choice in self.choices)
+
+    def inner_shapes(self) -> tuple[Shape, ...]:
+        """The shapes that some op writes and another reads."""
+        ops = self.ops()
+        read = {op.input_shape for op in ops}
+        return tuple(shape for shape in dict.fromkeys(op.output_shape for op in ops) if shape in read)
 
     def subnet(self, architecture: Sequence[int]) -> Subnet:
         """An architecture in plain values. Raises UsageError as `check` does."""

@@ -14,7 +14,6 @@ from latkit.report.sections.searches.architecture_compare import Compared, compa
 from latkit.report.sections.searches.pareto import Point, picture
 from latkit.report.sections.supernets.specialized_facts import SubnetFacts, SupernetFacts
 from latkit.report.sections.validation import scatter
-from latkit.spaces.elastic import ElasticSpace
 
 
 def supernet_lede(known: SupernetFacts) -> str:
@@ -40,7 +39,7 @@ def supernet_sections(known: SupernetFacts) -> Html:
         ]
         if len(known.targets) > 1:
             parts.append(section("Every network on every target", _cross_table(known)))
-    elif isinstance(known.space, ElasticSpace):
+    elif known.space.is_nested:
         specialize = f"latkit specialize {known.name} TARGET --latencies 5"
         parts.append(notice("No sub-network was specialized yet; run: ", command(specialize)))
     return join([*parts, section("The supernet", _recipe(known))])
