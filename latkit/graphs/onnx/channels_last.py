@@ -1,8 +1,8 @@
 """Quantized kernels of images with the channels last, as onnxruntime computes them inside a network.
 
-onnxruntime computes quantized convolutions with the channels last. It transposes an image before the first and after
-the last of them, and moves these transpositions past padding and elementwise operators. A kernel measured alone would
-pay for two of them that its network does not have.
+onnxruntime computes quantized convolutions and pools with the channels last. It transposes an image before the first
+and after the last of them, and moves these transpositions past padding, resizing and elementwise operators. A kernel
+measured alone would pay for two of them that its network does not have.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from latkit.graphs.def_use import DefUse
-from latkit.graphs.graph import Graph, Node, Tensor
+from latkit.graphs.graph import Constant, Graph, Node, Tensor
 from latkit.graphs.onnx.operators import BINARY, UNARY
 
 TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 """Orders of axes: channels last to channels first, and back."""
 
-QUANTIZED = ("Conv", "Pad")
+POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool"})
+QUANTIZED = POOLS | {"Conv", "Pad", "Resize"}
 """Operators that onnxruntime computes with the channels last, if they are quantized."""
 
 _PASSED = UNARY | BINARY | {"QuantizeLinear", "DequantizeLinear", "Concat"}
@@ -27,10 +28,14 @@ _PASSED = UNARY | BINARY | {"QuantizeLinear", "DequantizeLinear", "Concat"}
 def with_channels_last(graph: Graph) -> Graph:
     """The graph with the channels last in every input and output that is an image of a quantized convolution.
 
-    Transpositions at its ends convert them: a runtime that computes with the channels last removes them. Other graphs
+    Transpositions at its ends convert them: a runtime that computes with the channels last removes them. It does so
+    with those of a pool only where there is a convolution: a pool alone gets the smallest one beside it. Other graphs
     are returned as they are.
     """
     images = _images(graph)
+    if images and not any(node.op == "Conv" for node in graph.nodes) and any(n.op in POOLS for n in graph.nodes):
+        graph = _with_convolution(graph)
+        images = _images(graph)
     inputs = [number for number in range(len(graph.inputs)) if number in images]
     outputs = [number for number in graph.outputs if number in images and number >= len(graph.inputs)]
     if not inputs and not outputs:
@@ -79,7 +84,68 @@ def without_channels_last(graph: Graph) -> Graph:
         outputs=tuple(renamed.get(number, number) for number in outputs),
         node_names=(),
     )
-    return bare if with_channels_last(bare) == graph else graph
+    found = (one for one in (_without_convolution(bare), bare) if one is not None and with_channels_last(one) == graph)
+    return next(found, graph)
+
+
+_PIXEL = Tensor((1, 1, 1, 1))
+_BYTE = replace(_PIXEL, type="uint8")
+_CONSTANTS = (
+    Constant(Tensor(()), (0.02,)),
+    Constant(Tensor((), "uint8"), (128,)),
+    Constant(Tensor((1, 1, 1, 1), "int8")),
+    Constant(Tensor((1,)), (0.02,)),
+    Constant(Tensor((1,), "int8"), (0,)),
+)
+_NODES = 4
+"""Of `_with_convolution`."""
+
+
+def _with_convolution(graph: Graph) -> Graph:
+    """The graph, and beside it a quantized convolution of one pixel: an input, constants and an output of its own."""
+    start, end = len(graph.inputs), len(graph.inputs) + len(graph.constants)
+    nodes = _renumbered(graph.nodes, start, 1, end, 1 + len(_CONSTANTS))
+    first = sum(len(node.outputs) for node in nodes) + end + 1 + len(_CONSTANTS)
+    scale, zero, weights, scales, zeros = range(end + 1, end + 1 + len(_CONSTANTS))
+    beside = (
+        Node("DequantizeLinear", (start, scale, zero), (_PIXEL,)),
+        Node("DequantizeLinear", (weights, scales, zeros), (_PIXEL,), (("axis", 0),)),
+        Node("Conv", (first, first + 1), (_PIXEL,), (("kernel_shape", (1, 1)),)),
+        Node("QuantizeLinear", (first + 2, scale, zero), (_BYTE,)),
+    )
+    return replace(
+        graph,
+        inputs=(*graph.inputs, _BYTE),
+        constants=(*graph.constants, *_CONSTANTS),
+        nodes=(*nodes, *beside),
+        outputs=(*(_shifted(n, start, 1, end, 1 + len(_CONSTANTS)) for n in graph.outputs), first + 3),
+        node_names=(),
+    )
+
+
+def _without_convolution(graph: Graph) -> Graph | None:
+    """The graph that `_with_convolution` may have made this one from; None where it has no such end."""
+    start, end = len(graph.inputs) - 1, len(graph.inputs) + len(graph.constants)
+    if len(graph.nodes) <= _NODES or graph.constants[-len(_CONSTANTS) :] != _CONSTANTS or start < 1:
+        return None
+    shift = start, -1, end, -1 - len(_CONSTANTS)
+    return replace(
+        graph,
+        inputs=graph.inputs[:-1],
+        constants=graph.constants[: -len(_CONSTANTS)],
+        nodes=_renumbered(graph.nodes[:-_NODES], *shift),
+        outputs=tuple(_shifted(number, *shift) for number in graph.outputs[:-1]),
+        node_names=(),
+    )
+
+
+def _renumbered(nodes: Sequence[Node], start: int, by: int, end: int, more: int) -> tuple[Node, ...]:
+    return tuple(replace(node, inputs=tuple(_shifted(n, start, by, end, more) for n in node.inputs)) for node in nodes)
+
+
+def _shifted(number: int, start: int, by: int, end: int, more: int) -> int:
+    """The number of a value after others are added or removed: `by` before the constants, `more` before the nodes."""
+    return number + more if number >= end else number + by if number >= start else number
 
 
 def _images(graph: Graph) -> set[int]:

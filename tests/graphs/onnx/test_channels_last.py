@@ -56,6 +56,19 @@ def test_what_is_measured_is_known_as_the_kernel_again(network: Graph) -> None:
             assert [kernel.kind for kernel in found.kernels] == kinds
 
 
+def test_a_pool_is_measured_as_beside_a_convolution(tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.pool("MaxPool", b.conv(b.input(1, 8, 12, 12), 16), 3, 2)
+    quantized = RUNTIME.quantized_graph(b.graph([b.resize(b.conv(x, 8), 2)]), "int8")
+    specs = {spec.kind: spec for spec in kernel_specs(partition_graph(quantized, ()))}
+    pool = operators(specs["maxpool_int8"].timed, tmp_path)
+    assert pool["NhwcMaxPool"] == 1
+    assert pool["Transpose"] == 0
+    assert operators(specs["resize_int8"].timed, tmp_path)["Transpose"] == 0
+    for kind in ("maxpool_int8", "resize_int8"):
+        assert without_channels_last(specs[kind].timed) == specs[kind].graph
+
+
 def test_a_kernel_measured_with_transpositions_is_not_used(network: Graph) -> None:
     (spec, *_) = [spec for spec in kernel_specs(partition_graph(network, ())) if spec.anchor == "conv_int8"]
     assert timed_parts(spec.graph, ()) is None
