@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
+from latkit.artifacts.quantized_graphs import quantized_graph
 from latkit.errors import ExportError
 from latkit.graphs import Candidate, Graph, Rule, candidates, partition_graph, stacks
 from latkit.graphs.reported import reported_rules
@@ -30,7 +31,7 @@ MAX_PROBE_STEPS = 4
 BATCH = 48
 """Number of kernels to measure before the model's errors are estimated again."""
 
-QUANTIZED_NETWORKS = 48
+QUANTIZED_NETWORKS = 96
 """Number of networks that are quantized to draw kernels from: each takes about a second."""
 
 CALIBRATION_NETWORKS = 24
@@ -122,7 +123,7 @@ def _in_precision(collection: Collection, networks: Sequence[Graph]) -> list[Gra
     found, reason = [], ExportError(f"no network to quantize for {target}")
     for done, network in enumerate(chosen, start=1):
         try:
-            found.append(runtime.quantized_graph(network, target.precision))
+            found.append(quantized_graph(runtime, network, target.precision))
         except ExportError as error:
             reason = error
         collection.progress.advance("quantizing", done, len(chosen), network.title)

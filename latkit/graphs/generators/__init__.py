@@ -51,8 +51,7 @@ def networks(seed: int = 0, dialect: str = "onnx") -> Iterator[Graph]:
     number = 0
     while True:
         for name, family in FAMILIES.items():
-            rng = Draw(f"{seed}/{number}/{name}")
-            yield family(DIALECTS[dialect].builder(), rng, f"{name}-{number}")
+            yield family(DIALECTS[dialect].builder(), Draw(seed, number, name), f"{name}-{number}")
         number += 1
 
 

@@ -8,7 +8,8 @@ from latkit.graphs.onnx.builder import GraphBuilder
 
 
 def assorted(b: GraphBuilder, rng: Draw, name: str) -> Graph:
-    """Pools of many windows beside convolutions, joined again; an image resized; a masked score of all pixels."""
+    """Pools of many windows beside convolutions, joined again, plus a vector computed from the full image; an image
+    resized; a masked score of all pixels."""
     x, _ = add_image(b, rng)
     for _ in range(draw_depth(rng)):
         channels, side = b.shape(x)[1], b.shape(x)[2]
@@ -19,6 +20,7 @@ def assorted(b: GraphBuilder, rng: Draw, name: str) -> Graph:
             b.pool("AveragePool", b.conv(x, channels // 4), kernel, 1),
         ]
         x = b.activation(rng.choice(("relu", "silu", "hardswish")), b.concat(1, *parts))
+        x = b.binary("Add", x, b.conv(b.global_pool(x), b.shape(x)[1]))
         if side > 14:
             x = b.pool(rng.choice(("MaxPool", "AveragePool")), x, rng.choice((3, 5)), 2)
     x = b.conv(b.resize(x, 2, rng.choice(("nearest", "linear"))), rng.choice((16, 32, 64)), 3, 2)

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import TypeVar
 
 from latkit.graphs.onnx.builder import GraphBuilder
 
-Draw = random.Random
+T = TypeVar("T")
 
-ACTIVATIONS = ("relu", "relu6", "silu", "hardswish", "gelu")
+
+class Draw(random.Random):
+    """Draws for one network of a family. Sizes are drawn at random, styles in turn."""
+
+    def __init__(self, seed: int, number: int, family: str) -> None:
+        super().__init__(f"{seed}/{number}/{family}")
+        self._seed, self._number, self._family, self._turns = seed, number, family, 0
+
+    def turn(self, options: Sequence[T]) -> T:
+        """One of the options: every `len(options)` networks of a family have them all, in random order.
+
+        Few networks are drawn, so that at random some styles would not occur at all.
+        """
+        block, place = divmod(self._number, len(options))
+        order = list(options)
+        random.Random(f"{self._seed}/{self._family}/{self._turns}/{block}").shuffle(order)
+        self._turns += 1
+        return order[place]
+
+
+ACTIVATIONS = ("relu", "relu6", "silu", "hardswish", "hardswish_op", "gelu")
 CHANNELS = (16, 24, 32, 40, 48, 64, 80, 96, 104, 112, 128, 144, 160, 192, 208, 256, 320, 384, 440, 512, 640, 768)
 
 

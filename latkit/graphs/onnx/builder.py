@@ -112,7 +112,10 @@ class GraphBuilder:
         return self.node(op, (x, y), max(self.shape(x), self.shape(y), key=lambda s: (len(s), s)))
 
     def activation(self, name: str, x: int) -> int:
-        """An activation as exporters write it: relu, relu6, silu, hardswish, gelu or sigmoid."""
+        """An activation as exporters write it: relu, relu6, silu, hardswish, gelu or sigmoid.
+
+        `hardswish_op` is hard swish as one operator, which newer exporters write and quantizers leave in floats.
+        """
         if name == "relu6":
             return self.node("Clip", (x, self.scalar(0), self.scalar(6)), self.shape(x))
         if name == "silu":
@@ -123,7 +126,7 @@ class GraphBuilder:
             inner = self.unary("Erf", self.binary("Div", x, self.scalar(2**0.5)))
             product = self.binary("Mul", x, self.binary("Add", inner, self.scalar(1)))
             return self.binary("Mul", product, self.scalar(0.5))
-        return self.unary({"relu": "Relu", "sigmoid": "Sigmoid"}[name], x)
+        return self.unary({"relu": "Relu", "sigmoid": "Sigmoid", "hardswish_op": "HardSwish"}[name], x)
 
     def linear(self, x: int, features: int) -> int:
         """A product with a matrix of weights along the last axis, and a bias."""

@@ -19,6 +19,9 @@ STORED = (0, 3, 1, 2)
 _ACTIVATIONS = {"relu": ("RELU", 1), "relu6": ("RELU6", 3)}
 """Operators that a convolution before them computes as well, with their number in the schema."""
 
+_AS_OPERATORS = {"gelu": "Gelu", "hardswish": "HardSwish", "hardswish_op": "HardSwish", "sigmoid": "Sigmoid"}
+"""Other activations, each an operator of its own."""
+
 _BINARY = {"Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV"}
 _UNARY = {"Sigmoid": "LOGISTIC", "Relu": "RELU", "Gelu": "GELU", "HardSwish": "HARD_SWISH"}
 _OPTIONS = {
@@ -180,8 +183,8 @@ class TFLiteBuilder(GraphBuilder):
         """An activation as converters write it; clamps are part of the convolution before them."""
         if name == "silu":
             return self.binary("Mul", x, self.unary("Sigmoid", x))
-        if name in ("gelu", "hardswish", "sigmoid"):
-            return self.unary({"gelu": "Gelu", "hardswish": "HardSwish", "sigmoid": "Sigmoid"}[name], x)
+        if name in _AS_OPERATORS:
+            return self.unary(_AS_OPERATORS[name], x)
         op, number = _ACTIVATIONS[name]
         last = self._nodes[-1]
         if last.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD") and self._is_last(x):
