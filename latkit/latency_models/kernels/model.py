@@ -3,6 +3,7 @@ calibrated."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -171,13 +172,15 @@ class KernelModel(LatencyModel):
         return True
 
     def _all_cost_terms(self, networks: Sequence[Partition], known: Mapping[str, float]) -> tuple[Floats, Floats]:
-        """The terms that networks are calibrated on, shape (networks, 3): kernels less savings in seconds, number of
-        kernels, and number of weights; and the share of the seconds that is known, shape (networks,)."""
-        rows, fractions = np.zeros((len(networks), 3)), np.zeros(len(networks))
+        """The terms that networks are calibrated on, shape (networks, 4): kernels less savings in seconds, number of
+        kernels, of weights, and of elements read and written; and the share of the seconds that is known, shape
+        (networks,)."""
+        rows, fractions = np.zeros((len(networks), 4)), np.zeros(len(networks))
         for place, parts in enumerate(networks):
             specs = kernel_specs(parts)
             seconds, is_known = self._kernel_seconds(specs, known)
-            rows[place] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters
+            elements = sum(spec.input_elements + spec.output_elements for spec in specs)
+            rows[place] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters, elements
             fractions[place] = seconds[is_known].sum() / seconds.sum()
         return rows, fractions
 
@@ -251,8 +254,7 @@ class KernelModel(LatencyModel):
     def _half_width(self, share: float, few_error: float) -> float:
         """Half width of the interval, relative, from the share that was looked up and the part of rarely measured
         kinds."""
-        known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
-        return float(np.sqrt(known**2 + ((1 - share) * unknown) ** 2 + few_error**2))
+        return math.hypot(self.calibration_.half_width(share), few_error)
 
     def _few_error(self, spec: KernelSpec, is_measured: bool) -> float:
         """Error of a kernel, relative, because few of its kind were measured; 0 for well-measured kinds."""
@@ -278,9 +280,11 @@ class KernelModel(LatencyModel):
     def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:
         """Contribution of every kernel: its own time minus half of its saving with each neighbor, calibrated."""
         added = self._less_savings(parts, seconds)
-        weights = np.array([spec.weights for spec in specs], dtype=np.float64)
+        counts = [(1, spec.weights, spec.input_elements + spec.output_elements) for spec in specs]
         calibration = self.calibration_
-        return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
+        per_count = [calibration.per_kernel_s, calibration.per_weight_s, calibration.per_element_s]
+        beyond: Floats = np.array(counts, dtype=np.float64).reshape(-1, 3) @ np.array(per_count)
+        return calibration.scale * added + beyond
 
     def _less_savings(self, parts: Partition, seconds: Floats) -> Floats:
         """Every kernel's seconds minus its part of its saving with each neighbor; at least a tenth remains.
