@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from latkit.graphs.graph import Graph
 from latkit.graphs.onnx import patterns as onnx_patterns
 from latkit.graphs.onnx.builder import GraphBuilder
+from latkit.graphs.onnx.channels_last import with_channels_last, without_channels_last
 from latkit.graphs.tflite import kinds as tflite_kinds
 from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.graphs.unit import Unit
@@ -21,11 +22,19 @@ class Dialect:
     """The units of a graph, each node in exactly one, in the order of their last nodes."""
     builder: Callable[[], GraphBuilder]
     """Makes a builder of a new graph."""
+    measured_form: Callable[[Graph], Graph]
+    """A part of a network as it is measured alone, so that the runtime computes it as in the network."""
+    network_form: Callable[[Graph], Graph]
+    """The part of a network of which this is the measured form; the graph itself if it is none."""
+
+
+def _same(graph: Graph) -> Graph:
+    return graph
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "onnx": Dialect(onnx_patterns.units, GraphBuilder),
-    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder),
+    "onnx": Dialect(onnx_patterns.units, GraphBuilder, with_channels_last, without_channels_last),
+    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, _same, _same),
 }
 """By name, as in `NODE_RULES`."""
 
@@ -33,3 +42,13 @@ DIALECTS: Mapping[str, Dialect] = {
 def units_of(graph: Graph) -> tuple[Unit, ...]:
     """The graph's units, each node in exactly one, in the order of their last nodes."""
     return DIALECTS[graph.dialect].units(graph)
+
+
+def measured_form(graph: Graph) -> Graph:
+    """A part of a network as it is measured alone: the graph itself where nothing is to be changed."""
+    return DIALECTS[graph.dialect].measured_form(graph)
+
+
+def network_form(graph: Graph) -> Graph:
+    """The part of a network that was measured in that form: the graph itself where nothing was changed."""
+    return DIALECTS[graph.dialect].network_form(graph)

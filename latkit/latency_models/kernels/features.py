@@ -10,8 +10,7 @@ import numpy as np
 
 from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Partition, Rule, partition_graph
-from latkit.graphs.dialects import units_of
-from latkit.graphs.onnx.channels_last import with_channels_last, without_channels_last
+from latkit.graphs.dialects import measured_form, network_form, units_of
 from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
 from latkit.latency_models.roofline import TILE, up
 
@@ -24,10 +23,10 @@ class KernelSpec:
     """A kernel cut from its network, with its properties that need no measurement."""
 
     key: str
-    """Key of its graph, without the transpositions around what it is measured with."""
+    """Key of its graph in the form that it has in a network."""
     graph: Graph
     timed: Graph
-    """What is measured: the graph, with the channels last where its runtime has them so (`with_channels_last`)."""
+    """What is measured: the graph in the form that its dialect has for it (`measured_form`)."""
     kind: str
     anchor: str
     macs: int
@@ -66,11 +65,11 @@ def kernel_specs(parts: Partition) -> list[KernelSpec]:
 
 
 def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
-    units, timed = units_of(part), with_channels_last(part)
+    units, timed = units_of(part), measured_form(part)
     anchor = next((place for place, unit in enumerate(units) if unit.kind == kernel.anchor), 0)
     tensors = part.tensors()
     return KernelSpec(
-        key if timed is part else without_channels_last(timed).key,
+        key if timed is part else network_form(timed).key,
         part,
         timed,
         kernel.kind,
@@ -89,17 +88,17 @@ def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
 
 
 def timed_parts(graph: Graph, rules: Collection[Rule]) -> Partition | None:
-    """A measured graph as its model sees it: without the transpositions around a kernel, or two neighbors.
+    """A measured graph as its model sees it: a kernel, or two neighbors, in the form that they have in a network.
 
-    None for one that was measured without those that its runtime would remove.
+    None for one that was not measured in the form that its dialect has for it.
     """
     parts = partition_graph(graph, rules)
-    bare = without_channels_last(graph)
-    if bare is not graph:
-        inner = partition_graph(bare, rules)
+    inside = network_form(graph)
+    if inside is not graph:
+        inner = partition_graph(inside, rules)
         return inner if len(inner.kernels) <= MAX_TIMED else parts
     is_part = len(parts.kernels) <= MAX_TIMED
-    return None if is_part and with_channels_last(graph) is not graph else parts
+    return None if is_part and measured_form(graph) is not graph else parts
 
 
 def roofline(spec: KernelSpec) -> Floats:

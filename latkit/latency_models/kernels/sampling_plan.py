@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit.graphs import Graph, Rule, networks, partition_graph
-from latkit.graphs.onnx.channels_last import with_channels_last
+from latkit.graphs.dialects import measured_form
 from latkit.latency_models.batch_selection import select_batch
 from latkit.latency_models.kernels.adjacency import Neighbors
 from latkit.latency_models.kernels.features import KernelSpec, features, kernel_specs, roofline
@@ -81,7 +81,7 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
                 by_size[edge.elements] = _Pair(macs, parts.pair_graph(edge), producer.timed, consumer.timed)
     chosen = [pair for by_size in neighbors.values() for pair in _far_apart(by_size, rules)]
     needed = dict.fromkeys(graph for pair in chosen for graph in (pair.producer, pair.consumer))
-    pairs = dict.fromkeys(with_channels_last(pair.both) for pair in chosen)
+    pairs = dict.fromkeys(measured_form(pair.both) for pair in chosen)
     fractions = {anchor: sum(one[anchor] / one.total() for one in work) / len(work) for anchor in sum(work, Counter())}
     return Plan(tuple(kernels.values()), tuple(pairs), tuple(needed), fractions)
 
