@@ -29,10 +29,11 @@ from benchmarks.external_files import architectures, files_of
 from latkit import Target, Workspace
 from latkit.devices import Local, add_device
 from latkit.errors import NotMeasured
-from latkit.graphs import Graph, partition_graph
+from latkit.graphs import Graph, Rule, partition_graph
 from latkit.latency_models.kernels import KernelModel, Prediction
 from latkit.latency_models.kernels.features import MAX_TIMED, kernel_specs, timed_parts
 from latkit.latency_models.kernels.fusion_file import FusionFile
+from latkit.latency_models.kernels.model import MIN_KERNELS
 from latkit.measurements import select
 from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_models
 from latkit.progress import Callbacks, Progress, Silent
@@ -87,10 +88,12 @@ def judge_external_models(
         for number, graph in enumerate(graphs):
             left_s = (end - time.monotonic()) / (len(graphs) - number)
             collect_models(collection, path, [graph], max(left_s, 1.0) if seconds < math.inf else None)
-        Probing(replace(collection, plan=effort.network_plan), math.inf).measure(graphs)
+        rules = FusionFile.load(path).holding if path.exists() else frozenset()
+        # In the same passes as the networks of the calibration: what no cache holds depends on what else runs nearby.
+        calibrating = networks_among(workspace.measurements(target), rules)
+        Probing(replace(collection, plan=effort.network_plan), math.inf).measure([*graphs, *calibrating])
     if not path.exists():
         return nothing_measured(target, len(judged))
-    rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
     own = {spec.key for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))}
     theirs = [m for m in used if m.workload not in set(graphs)]
@@ -113,6 +116,13 @@ def judge_external_models(
         "kernels_measured": len(unseen.measured_),
         "rows": rows,
     }
+
+
+def networks_among(measurements: Sequence[Measurement], rules: frozenset[Rule]) -> list[Graph]:
+    """The measured graphs that are whole networks, each once."""
+    graphs = dict.fromkeys(m.workload for m in measurements if isinstance(m.workload, Graph) and m.role == "fit")
+    cut = {graph: timed_parts(graph, rules) for graph in graphs}
+    return [graph for graph, parts in cut.items() if parts is not None and len(parts.kernels) >= MIN_KERNELS]
 
 
 def nothing_measured(target: Target, count: int) -> dict[str, Any]:
