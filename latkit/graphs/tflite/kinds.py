@@ -1,7 +1,10 @@
-"""Node types of TFLite, each a unit of its own: its converters fuse activations, so that no pattern is left."""
+"""Node types of TFLite, each a unit of its own but SiLU in 8 bits: its converters fuse all other activations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import Graph, Node
 from latkit.graphs.node import ABSENT, QUANTIZED
 from latkit.graphs.node_types import binary_kind, permutation, reduced_axes, transpose_kind
@@ -13,9 +16,34 @@ LIGHT = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2
 
 
 def units(graph: Graph) -> tuple[Unit, ...]:
-    """Each node as a unit."""
-    kinds = ("view" if node.op in VIEWS else node_kind(graph, node) for node in graph.nodes)
-    return tuple(Unit(kind, (index,), _plain(kind) in LIGHT) for index, kind in enumerate(kinds))
+    """Each node as a unit, and a tensor in 8 bits times its sigmoid as one."""
+    gates = _quantized_silu(graph)
+    found = []
+    for index, node in enumerate(graph.nodes):
+        if index in gates:
+            found.append(Unit("silu" + _precision(graph, node), (gates[index], index), light=False))
+        elif index not in gates.values():
+            kind = "view" if node.op in VIEWS else node_kind(graph, node)
+            found.append(Unit(kind, (index,), _plain(kind) in LIGHT))
+    return tuple(found)
+
+
+def _quantized_silu(graph: Graph) -> Mapping[int, int]:
+    """The products of a tensor in 8 bits with its own sigmoid, each with the sigmoid's node.
+
+    XNNPACK computes both by one look-up for every element; products of floats it computes in two steps.
+    """
+    if not any(node.op == "LOGISTIC" and node.outputs[0].type == "int8" for node in graph.nodes):
+        return {}
+    def_use, found = DefUse(graph), {}
+    for index, node in enumerate(graph.nodes):
+        for given, other in (node.inputs, node.inputs[::-1]) if node.op == "MUL" else ():
+            gate = def_use.producer_of(other)
+            if gate is None or graph.nodes[gate].op != "LOGISTIC" or def_use.sole_consumer(gate) != index:
+                continue
+            if graph.nodes[gate].inputs[0] == given and graph.nodes[gate].outputs[0].type == "int8":
+                found[index] = gate
+    return found
 
 
 def _plain(kind: str) -> str:
