@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -219,6 +220,27 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
         return copy
 
     return write
+
+
+@pytest.fixture(scope="session")
+def python_without_torch(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with the packages of this one but torch, which takes a second to find on a device.
+
+    For devices of whose runtimes a test uses onnxruntime alone, or none.
+    """
+
+    def make(folder: Path) -> None:
+        packages = folder / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
+        packages.mkdir(parents=True)
+        for place in Path(sysconfig.get_path("purelib")).iterdir():
+            if place.name != "torch":
+                (packages / place.name).symlink_to(place)
+        base = Path(sys._base_executable)  # type: ignore[attr-defined]
+        (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\n", encoding="utf-8")
+        (folder / "bin").mkdir()
+        (folder / "bin" / "python").symlink_to(base)
+
+    return str(made_once(tmp_path_factory, "python", make) / "bin" / "python")
 
 
 @pytest.fixture(scope="session")

@@ -162,11 +162,12 @@ def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path, 
 
 @pytest.mark.slow
 def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_else(
-    tmp_path: Path, python: Python
+    tmp_path: Path, python: Python, python_without_torch: str
 ) -> None:
     publish(tmp_path, "broken", "latkit.runtimes", "engine = no_such_module:ENGINE")
     assert python(tmp_path, "-m", "latkit", "init", ".").stderr == ""
-    added = python(tmp_path, "-m", "latkit", "device", "add", "here", "--local", "--agent-folder", tmp_path / "a")
+    there = ["--agent-folder", tmp_path / "a", "--python", python_without_torch]
+    added = python(tmp_path, "-m", "latkit", "device", "add", "here", "--local", *there)
     assert added.returncode == 0, added.stderr
     assert added.stderr.count("the runtime 'engine' of broken 2.0 cannot be used: ModuleNotFoundError") == 1
     predicted = python(tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")

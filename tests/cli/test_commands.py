@@ -60,10 +60,11 @@ def test_doctor_gives_a_remedy_for_what_fails(folder: Path, latkit) -> None:
 
 
 @pytest.mark.slow
-def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
+def test_a_device_is_added_and_removed(tmp_path: Path, document, python_without_torch: str) -> None:
     document("init", tmp_path)
     agent = tmp_path / "agent"
-    added = document("-C", tmp_path, "device", "add", "box", "--local", "--agent-folder", agent)
+    there = ["--agent-folder", agent, "--python", python_without_torch]
+    added = document("-C", tmp_path, "device", "add", "box", "--local", *there)
     assert (tmp_path / "devices" / "box.toml").exists()
     assert added["folder"] == str(agent)
     assert agent.exists()

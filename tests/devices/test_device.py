@@ -176,9 +176,9 @@ class TestFolder:
         assert [path.name for path in place.iterdir()] == ["of others"]
         assert list(folder.iterdir()) == []
 
-    def test_add_over_ssh(self, sshd, tmp_path: Path) -> None:
+    def test_add_over_ssh(self, sshd, tmp_path: Path, python_without_torch: str) -> None:
         address = Ssh(host="board", config=str(sshd.config))
-        device = add_device(tmp_path, "board", address, python=sys.executable)
+        device = add_device(tmp_path, "board", address, python=python_without_torch)
         assert device.folder == f"{sshd.home}/.cache/latkit"
         assert load_device(tmp_path, "board").transport == address
         assert remove_device(tmp_path, "board", keep_files=True) is None
@@ -215,8 +215,12 @@ class TestFolder:
 
 class TestDoctor:
     @pytest.mark.slow
-    def test_a_device_that_has_changed(self, board: Device, tmp_path: Path) -> None:
-        fields: dict[str, object] = {"transport": Local(), "python": sys.executable, "folder": str(tmp_path / "agent")}
+    def test_a_device_that_has_changed(self, board: Device, tmp_path: Path, python_without_torch: str) -> None:
+        fields: dict[str, object] = {
+            "transport": Local(),
+            "python": python_without_torch,
+            "folder": str(tmp_path / "agent"),
+        }
         fields["runtimes"] = {"onnxruntime": "onnxruntime 0.1"}
         checks = {check.name: check for check in examine(board.model_copy(update=fields))}
         assert checks["facts"].ok is False

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from latkit.devices import Local, PrecisionProbe, add_device
@@ -27,9 +25,9 @@ SPACE = ChainSpace(
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
+def workspace(tmp_path_factory, python_without_torch):
     workspace = Workspace.init(tmp_path_factory.mktemp("workspace"))
-    add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
+    add_device(workspace.devices_dir, "here", Local(), python=python_without_torch)
     return workspace
 
 

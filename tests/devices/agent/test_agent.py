@@ -316,8 +316,8 @@ class TestBarePython:
             assert talk.ask("quit") == {}
 
 
-def test_a_probe_leaves_no_telemetry_of_onnxruntime(tmp_path: Path) -> None:
-    command = [sys.executable, str(agent_file()), "--models", str(tmp_path / "models")]
+def test_a_probe_leaves_no_telemetry_of_onnxruntime(tmp_path: Path, python_without_torch: str) -> None:
+    command = [python_without_torch, str(agent_file()), "--models", str(tmp_path / "models")]
     request = '{"id": 1, "request": "probe", "runtimes_s": 60}\n'
     variables = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     home = tmp_path / "home"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -236,7 +235,7 @@ class TestAdding:
 
     @pytest.mark.parametrize("error", [DeviceError("no"), KeyboardInterrupt()], ids=["refused", "interrupted"])
     def test_what_was_refused_leaves_nothing(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python_without_torch: str, error: BaseException
     ) -> None:
         probe = registering.probe
 
@@ -245,8 +244,9 @@ class TestAdding:
             raise error
 
         monkeypatch.setattr(registering, "probe", failing)
+        folder = str(tmp_path / "a" / "b")
         with pytest.raises(type(error)):
-            add_device(tmp_path / "devices", "me", Local(), agent_folder=str(tmp_path / "a" / "b"))
+            add_device(tmp_path / "devices", "me", Local(), python=python_without_torch, agent_folder=folder)
         assert files(tmp_path) == []
 
     def test_a_folder_in_use_is_left_as_it_was(self, transport: Transport, tmp_path: Path) -> None:
@@ -326,12 +326,12 @@ class TestRemoving:
 
 
 def test_onnxruntime_leaves_nothing_in_the_home_of_a_device(
-    board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python_without_torch: str
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
-    add_device(tmp_path / "devices", "me", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
+    add_device(tmp_path / "devices", "me", Local(), python=python_without_torch, agent_folder=str(tmp_path / "agent"))
     assert list(home.iterdir()) == []

@@ -56,8 +56,8 @@ def test_sessions_open_on_the_machine_that_was_registered_only(here: Device) -> 
     assert line.startswith("board has changed since it was registered: kernel was 2.4, is ")
 
 
-def test_the_doctor_compares_measurements_with_the_device(here: Device) -> None:
-    device = registered(here)
+def test_the_doctor_compares_measurements_with_the_device(here: Device, python_without_torch: str) -> None:
+    device = registered(here.model_copy(update={"python": python_without_torch}))
     before = replace(ENVIRONMENT, device_key=device.key, runtime_version="onnxruntime 0.1", governor="an old one")
     checks = {check.name: check for check in examine(device, {TARGET: before})}
     found = checks[f"measured {TARGET}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +70,11 @@ def check_ops(found: Profile, layers: int = LAYERS) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", ["python", "native"])
-def test_over_ssh(sshd: Sshd, cached_bundles: Path, workspace: Workspace, tmp_path: Path, agent: str) -> None:
+def test_over_ssh(
+    sshd: Sshd, cached_bundles: Path, workspace: Workspace, tmp_path: Path, python_without_torch: str, agent: str
+) -> None:
     address: Address = Ssh(host="board", config=str(sshd.config))
-    python, folder = None if agent == "native" else sys.executable, str(tmp_path / "there")
+    python, folder = None if agent == "native" else python_without_torch, str(tmp_path / "there")
     add_device(workspace.devices_dir, "board", address, python=python, native=agent == "native", agent_folder=folder)
     found = profiled(workspace, "board/onnxruntime", save_layers(tmp_path / "net.onnx"))
     assert found.agent == agent
@@ -87,13 +88,15 @@ def test_over_ssh(sshd: Sshd, cached_bundles: Path, workspace: Workspace, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_slow_link_gives_every_op(sshd: Sshd, workspace: Workspace, tmp_path: Path) -> None:
+def test_a_slow_link_gives_every_op(
+    sshd: Sshd, workspace: Workspace, tmp_path: Path, python_without_torch: str
+) -> None:
     """150 layers have 300 ops, about 80 kB."""
     with cable_to(sshd.port, bytes_per_s=200_000) as cable:
         known_hosts = tmp_path / "known_hosts"
         known_hosts.write_text(sshd.known_hosts.read_text().replace(str(sshd.port), str(cable.port)))
         config = sshd.write_config(tmp_path / "config", known_hosts, port=cable.port)
-        python, folder = sys.executable, str(tmp_path / "there")
+        python, folder = python_without_torch, str(tmp_path / "there")
         address = Ssh(host="board", config=str(config))
         add_device(workspace.devices_dir, "board", address, python=python, agent_folder=folder)
         found = profiled(workspace, "board/onnxruntime", save_layers(tmp_path / "deep.onnx", 150))
