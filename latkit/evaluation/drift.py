@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
+from latkit.evaluation.coverage import coverage_percent
 from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
 from latkit.timing import Measurement
@@ -45,20 +46,22 @@ class Drift(BaseModel):
 
     @classmethod
     def of(cls, model: AdditiveModel, drifts: Sequence[float], predicted: Floats, measured: Floats) -> Self:
-        """`drifts`: log(latency now / latency then) of each network; the other two have the shape (networks,)."""
+        """`drifts`: log(latency now / latency then) of each network. `predicted`: shape (networks,); `measured`: shape
+        (networks, measurements), in the same unit."""
         drift = median(drifts)
-        errors = np.log(predicted / measured) + drift
+        absolute = np.abs(np.expm1(np.log(predicted / measured.mean(axis=1)) + drift))
         half_width = model.calibration_.log_scatter
-        absolute = np.abs(np.expm1(errors))
+        covered = None
+        if half_width is not None:
+            bounds = np.exp(drift + half_width * np.array([-1.0, 1.0]))
+            covered = coverage_percent(predicted[:, None] * bounds, measured)
         return cls(
             networks=len(drifts),
             percent=100 * math.expm1(drift),
             mape_percent=float(100 * absolute.mean()),
             within_5_percent=float(100 * np.mean(absolute <= 0.05)),
             within_10_percent=float(100 * np.mean(absolute <= 0.1)),
-            interval_coverage_percent=None
-            if half_width is None
-            else float(100 * np.mean(np.abs(errors) <= half_width)),
+            interval_coverage_percent=covered,
         )
 
 

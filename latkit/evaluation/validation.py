@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latkit._io import load_record, write_text
 from latkit._io.arrays import Floats
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
+from latkit.evaluation.coverage import coverage_percent
 from latkit.evaluation.drift import Drift, Finite, drift_networks, log_drifts
 from latkit.latency_models import AdditiveModel
 from latkit.measurements import select
@@ -230,7 +231,7 @@ def _with_drift(
         now.setdefault(one.workload.key, []).append(model.seconds_of(one))
     drifts = log_drifts(then_s, {key: sum(times) / len(times) for key, times in now.items()})
     predicted = np.array([row.predicted_ms for row in validation.results])
-    measured = np.array([row.measured_ms for row in validation.results])
+    measured = np.array([(row.first_ms, row.second_ms) for row in validation.results])
     return validation.model_copy(update={"drift": Drift.of(model, drifts, predicted, measured)})
 
 
@@ -371,15 +372,16 @@ def _figures(results: Sequence[NetworkResult]) -> dict[str, Any]:
     measured = np.array([row.measured_ms for row in results])
     errors = np.abs(predicted / measured - 1)
     spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
-    known = [(row, row.interval_ms) for row in results if row.interval_ms]
-    covered = [low <= one <= high for row, (low, high) in known for one in (row.first_ms, row.second_ms)]
+    intervals = [row.interval_ms for row in results if row.interval_ms]
+    measured_twice = np.array([(row.first_ms, row.second_ms) for row in results])
+    known = len(intervals) == len(results)
     return {
         "mape_percent": float(100 * errors.mean()),
         "rmse_ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
         "mean_latency_ms": float(measured.mean()),
         "within_5_percent": float(100 * np.mean(errors <= 0.05)),
         "within_10_percent": float(100 * np.mean(errors <= 0.1)),
-        "interval_coverage_percent": float(100 * np.mean(covered)) if len(known) == len(results) else None,
+        "interval_coverage_percent": coverage_percent(np.array(intervals), measured_twice) if known else None,
         "spearman": _correlation(stats.spearmanr, predicted, measured),
         "kendall": _correlation(stats.kendalltau, predicted, measured),
         "repeatability_mape_percent": float(100 * spread.mean()),

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
+from latkit.evaluation.coverage import coverage_percent
 from latkit.evaluation.drift import Drift, drift_networks, log_drifts
 from latkit.latency_models import LookupModel
 from tests.builders import conv, make_measurement, measurements_of, network_of
@@ -18,13 +20,22 @@ LATER = [make_measurement(one, 1050 + 10_500 * len(one.ops), repetition=1) for o
 MODEL = LookupModel().fit([*FIRST, *LATER])
 
 
+def twice(measured_s: Floats) -> Floats:
+    return np.stack([measured_s, measured_s], axis=1)
+
+
+def test_single_measurements_are_covered_and_not_their_mean() -> None:
+    measured = np.array([[0.9, 1.1], [1.0, 1.04]])
+    assert coverage_percent(np.array([[0.95, 1.05]] * 2), measured) == 50
+
+
 def test_a_common_change_is_drift_and_no_error() -> None:
     predicted = np.array([MODEL.predict(one).seconds for one in NETWORKS])
-    found = Drift.of(MODEL, [math.log(1.1)] * 3, predicted, 1.1 * predicted)
+    found = Drift.of(MODEL, [math.log(1.1)] * 3, predicted, twice(1.1 * predicted))
     assert found.percent == pytest.approx(10)
     assert found.mape_percent == pytest.approx(0, abs=1e-6)
     assert found.interval_coverage_percent == 100
-    without = Drift.of(MODEL, [0.0] * 3, predicted, 1.1 * predicted)
+    without = Drift.of(MODEL, [0.0] * 3, predicted, twice(1.1 * predicted))
     assert without.mape_percent == pytest.approx(100 * (1 - 1 / 1.1))
     assert without.interval_coverage_percent == 0
 
