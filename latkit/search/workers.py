@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -13,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from latkit.errors import DeviceError
+from latkit._io import one_line
+from latkit.errors import DeviceError, UsageError
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.spaces.base import Architecture
@@ -41,6 +43,8 @@ def judge_one(evaluator: Evaluator, task: Task) -> Judged:
     """The verdict of one architecture; whatever the evaluator raises but DeviceError is a failed verdict."""
     try:
         (verdict,) = evaluator.judge([task.architecture], task.effort)
+        if not isinstance(verdict, Verdict):  # of a plug-in
+            raise TypeError(f"expected a Verdict of {evaluator.name}, but found {type(verdict).__name__}")
     except DeviceError as error:
         return DeviceError(str(error))  # without what other processes may not know
     except Exception as error:  # noqa: BLE001 - an evaluator may raise anything, and the search goes on
@@ -160,7 +164,13 @@ class Processes:
     def _start_worker(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._evaluator, theirs, self._closed))
-        process.start()
+        try:
+            process.start()
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise UsageError(
+                f"expected an evaluator that can be pickled for more than one worker, but found "
+                f"{self._evaluator.name}: {one_line(str(error), 160)}"
+            ) from error
         theirs.close()  # so that the pipe ends with the process
         return _Worker(process, ours)
 
