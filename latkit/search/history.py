@@ -6,14 +6,14 @@ import fcntl
 import json
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latkit._io import host_error, one_line, parse_json, read_bytes, reading
 from latkit.errors import BadFile, StoreBusy, UsageError
-from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.strategies.base import Strategy, settings_json
 from latkit.spaces.base import Architecture
@@ -82,10 +82,12 @@ def header(strategy: Strategy, evaluator: Evaluator, batch: int) -> dict[str, ob
 class History:
     """A file that grows by one line per verdict. A line that was cut off by a crash is dropped when it is opened.
 
-    One process writes it at a time. Raises StoreBusy where another one does.
+    One process writes it at a time. Raises StoreBusy where another one does. `ranges` are those of the evaluator.
     """
 
-    def __init__(self, path: str | os.PathLike[str], expected: dict[str, object]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], expected: dict[str, object], ranges: Mapping[str, Range] | None = None
+    ) -> None:
         self.path = Path(path)
         self._release = weakref.finalize(self, _unlock, _lock(self.path))
         self.entries: dict[int, Entry] = {}
@@ -105,6 +107,8 @@ class History:
         if lines:
             _truncate(self.path, sum(len(line) + 1 for line in lines))
         self._read_early()
+        for entry in self.entries.values():
+            _check_ranges(self.path, entry, ranges or {})
 
     @property
     def is_new(self) -> bool:
@@ -149,6 +153,14 @@ def _check(path: Path, line: bytes, expected: dict[str, object]) -> None:
         if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
             shown = one_line(json.dumps(found.get(name)), 200)
             raise BadFile(path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
+
+
+def _check_ranges(path: Path, entry: Entry, ranges: Mapping[str, Range]) -> None:
+    for name, value in entry.verdict.quantities.items():
+        lowest, highest = ranges.get(name, (value, value))
+        if not lowest <= value <= highest:
+            expected = f"{EXPECTED} with {one_line(name, 80)} from {lowest:g} to {highest:g}"
+            raise BadFile(path, expected, f"{value:g} in verdict {entry.number}")
 
 
 def _read_entries(path: Path, lines: Sequence[bytes], first: int, removed: str) -> Iterator[Entry]:

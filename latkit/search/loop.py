@@ -119,7 +119,8 @@ def search(
     """
     options = options or LoopOptions()
     strategy.goals.check(evaluator.quantities)
-    history = options.history and History(options.history, header(strategy, evaluator, options.batch))
+    expected = header(strategy, evaluator, options.batch)
+    history = options.history and History(options.history, expected, evaluator.ranges)
     loop = _Loop(strategy, evaluator, budget, options, history or None)
     try:
         reason = loop.run()

@@ -153,6 +153,14 @@ def test_a_damaged_history_is_refused(tmp_path: Path, line: str) -> None:
         run(path, 5)
 
 
+def test_a_verdict_out_of_the_evaluators_range_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    run(path, 3)
+    path.write_text(path.read_text().replace('"score": ', '"score": 77'))
+    with pytest.raises(BadFile, match=r"a search with score from 0 to 14, but found 77.* in verdict 0"):
+        run(path, 5)
+
+
 def test_early_verdicts_of_a_history_that_was_removed_are_not_used(tmp_path: Path) -> None:
     outcome = run(tmp_path / "h.jsonl", 3)
     wrong = Entry(1, outcome.entries[1].architecture, Verdict({"score": 99.0}, {"evaluations": 1.0}))
@@ -193,6 +201,18 @@ def test_an_evaluation_that_raises_is_recorded_as_failed_and_the_search_goes_on(
     assert len(outcome.entries) == 12
     assert outcome.failures == 2
     assert outcome.entries[3].verdict.failure == "ValueError: made to fail"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_wrong_evaluator_is_one_line(workers: int) -> None:
+    lazy = ToyEvaluator()
+    lazy.judge = lambda architectures, _effort: [{} for _ in architectures]  # type: ignore[method-assign]
+    if workers == 1:
+        outcome = run(None, 1, lazy)
+        assert outcome.entries[0].verdict.failure == "TypeError: expected a Verdict of toy, but found dict"
+    else:
+        with pytest.raises(UsageError, match=r"expected an evaluator that can be pickled .*, but found toy: "):
+            run(None, 2, lazy, workers=2)
 
 
 class Unplugged(ToyEvaluator):

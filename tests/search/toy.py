@@ -34,6 +34,10 @@ class ToyEvaluator(Evaluator):
     def quantities(self) -> tuple[str, ...]:
         return "score", "size"
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        return {"score": (0.0, 14.0)}
+
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         self.effort_index(effort)
         return [self._judge(one, effort or self.efforts[-1]) for one in architectures]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.spaces.base import Architecture
+
+Range = tuple[float, float]
 
 
 class Evaluator(ABC):
@@ -26,6 +28,11 @@ class Evaluator(ABC):
     @abstractmethod
     def quantities(self) -> tuple[str, ...]:
         """The names of the quantities of its verdicts."""
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """The lowest and the highest value of quantities, where they are known: saved verdicts are checked by them."""
+        return {}
 
     @abstractmethod
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:

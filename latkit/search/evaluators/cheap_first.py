@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals
 from latkit.spaces.base import Architecture
@@ -25,6 +25,11 @@ class CheapFirst(Evaluator):
     def quantities(self) -> tuple[str, ...]:
         """Those of both."""
         return tuple(dict.fromkeys((*self._cheap.quantities, *self._costly.quantities)))
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """Those of both."""
+        return {**self._cheap.ranges, **self._costly.ranges}
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per architecture."""

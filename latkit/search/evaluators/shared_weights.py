@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from latkit.search.evaluators import EvaluatorFactory
-from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.spaces.base import Architecture, Space
@@ -39,6 +39,12 @@ class SharedWeightsEvaluator(Evaluator):
     def quantities(self) -> tuple[str, ...]:
         """The metric of the task."""
         return (self.trained.result.metric.name,)
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """That of the metric."""
+        metric = self.trained.result.metric
+        return {metric.name: (metric.lowest, metric.highest)}
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per architecture, each of which costs one evaluation."""

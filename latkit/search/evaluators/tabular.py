@@ -10,7 +10,7 @@ import numpy as np
 
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
-from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
 from latkit.spaces.base import Architecture
 
@@ -61,6 +61,12 @@ class TabularEvaluator(Evaluator):
     def quantities(self) -> tuple[str, ...]:
         """Columns of the table."""
         return self._names
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """Those of the columns."""
+        columns = {name: self.table.columns[name] for name in self._names}
+        return {name: (float(np.nanmin(values)), float(np.nanmax(values))) for name, values in columns.items()}
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per architecture; each costs one evaluation and the epochs of its effort."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from latkit.progress import Silent
 from latkit.search.data import DataSplit, subset
-from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.gradient.factory import fresh_module
 from latkit.search.gradient.settings import SearchSettings
@@ -51,6 +51,12 @@ class TrainedEvaluator(Evaluator):
     def quantities(self) -> tuple[str, ...]:
         """The metric of the task."""
         return (TASKS.get(self.settings.task).metric.name,)
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """That of the metric."""
+        metric = TASKS.get(self.settings.task).metric
+        return {metric.name: (metric.lowest, metric.highest)}
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per architecture; each costs one evaluation, its epochs and its seconds."""

@@ -47,7 +47,8 @@ class Evaluations:
             "evaluator": self.evaluator,
             "metric": self.metric.name,
         }
-        self._history = History(folder / EVALUATED_FILE, header)
+        ranges = {self.metric.name: (self.metric.lowest, self.metric.highest)}
+        self._history = History(folder / EVALUATED_FILE, header, ranges)
         self._judge = judge
         with reading(folder / EVALUATED_FILE, EXPECTED):
             self.known = dict(scored(one, self.metric.name) for one in self._history.entries.values())
