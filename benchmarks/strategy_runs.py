@@ -36,6 +36,9 @@ ACCURACY = {
 """Sections with an accuracy by the number of queries, and their tables."""
 SLOW = frozenset(("bananas", "model-based", "model-based-light", "neural-architect"))
 """Strategies that fit a predictor: their asks are timed where they have 380 to 400 values."""
+MAX_QUERIES = {(section, "optuna-gp"): 100 for section in (*ACCURACY, "front_5v_hypervolume_share")}
+"""Runs that would take hours end after fewer queries: on each of its asks a Gaussian process is fitted to all values,
+those of other encodings of known networks included."""
 POOL_SETTINGS = {name: {"draws": 1000} for name in SLOW - {"neural-architect"}}
 
 
@@ -152,9 +155,15 @@ def judged_best(table: TabularEvaluator, entries: Sequence[Entry], counts: Itera
     return found
 
 
+def counts_of(job: Job, counts: Sequence[int]) -> list[int]:
+    """The numbers of queries after which a run is judged."""
+    return [count for count in counts if count <= MAX_QUERIES.get((job.section, job.strategy), counts[-1])]
+
+
 def accuracies(job: Job, evaluator: str, counts: Sequence[int] = QUERIES, **settings: Any) -> dict[str, float]:
     """See `judged_best`."""
     _, table = table_of(evaluator, job.data)
+    counts = counts_of(job, counts)
     return judged_best(table, replay(evaluator, job, Goals.parse("accuracy:max"), counts[-1], **settings), counts)
 
 
@@ -192,9 +201,10 @@ def front_share(job: Job) -> dict[str, float]:
     def volume(rows: Iterable[int]) -> float:
         return hypervolume(((float(accuracy[row]), -float(joules[row])) for row in rows), corner)
 
-    found = [table.table.rows[entry.architecture] for entry in replay(name, job, goals, FRONT_QUERIES[-1])]
+    counts = counts_of(job, FRONT_QUERIES)
+    found = [table.table.rows[entry.architecture] for entry in replay(name, job, goals, counts[-1])]
     full = volume(range(len(accuracy)))
-    return {str(count): volume(found[:count]) / full for count in FRONT_QUERIES}
+    return {str(count): volume(found[:count]) / full for count in counts}
 
 
 def ask_tell_ms(job: Job) -> dict[str, float]:

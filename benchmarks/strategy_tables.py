@@ -57,7 +57,7 @@ class Section:
         names = list(next(iter(self.rows.values()))[0])
         lines = [["strategy", *names, "runs", "seconds per run"]]
         for strategy, results in self.rows.items():
-            cells = (self._cell([one[name] for one in results]) for name in names)
+            cells = (self._cell([one[name] for one in results if name in one]) for name in names)
             taken = self.seconds.get(strategy)
             lines.append([strategy, *cells, f"{len(results)}", f"{median(taken):.2f}" if taken else "unknown"])
         return lines
@@ -69,6 +69,8 @@ class Section:
         return list(means.values())[-1]  # after the most queries
 
     def _cell(self, values: list[float]) -> str:
+        if not values:
+            return "not run"
         mean, digits = fmean(values), 4 if self.name == "front_5v_hypervolume_share" else 2
         shown = f"{mean:.{digits}f} ± {pstdev(values):.{digits}f}"
         return f"{shown} ({self.optimum.best - mean:.2f})" if self.optimum and self.name in ACCURACY else shown
@@ -138,6 +140,7 @@ python -m benchmarks.strategies --data DIR --cache results.jsonl --page docs/evi
 
 which stops within twenty minutes and continues where it stopped. Runs differ in their seed, and of limited searches
 also in device and limit. Strategies whose run takes more than a second have fewer, and so have others as long as the
-benchmark was not run to its end: `runs` counts them. The last column is the median of the seconds of one core that a
-run takes, where it was recorded. No strategy sees what judges.
+benchmark was not run to its end: `runs` counts them. `optuna-gp`, which would take hours, has fewer queries too. The
+last column is the median of the seconds of one core that a run takes, where it was recorded. No strategy sees what
+judges.
 [Search strategies](../strategies.md) describes them."""
