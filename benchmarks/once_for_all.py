@@ -10,7 +10,8 @@ mean over seeds, and `spread`, the standard deviation of their mean over seeds.
 
 **long.** A supernet trained for `--epochs` epochs, for the parts after it; mean over `--long-seeds`.
 
-**uniform.** `long_uniform`: uniform sampling for as many epochs as take the CPU seconds of the long training.
+**equal.** `long_equal`: uniform sampling and the default of brief trainings, each for as many epochs as take the CPU
+seconds of the long training; `--long-seeds` of them.
 
 **alone.** The ten sub-networks, each trained alone from scratch, with the same images, augmentation, rates and losses.
 `alone_difference_points`: the mean accuracy in the long supernet minus theirs in percentage points, for as many epochs
@@ -144,7 +145,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "step": once_for_all_costs.step,
     "curricula": once_for_all_training.curricula,
     "long": once_for_all_training.long_row,
-    "uniform": once_for_all_training.equal_row,
+    "equal": once_for_all_training.equal_rows,
     "alone": once_for_all_costs.individual,
     "predictor": once_for_all_targets.predictor,
     "collect": once_for_all_targets.collect,
@@ -210,8 +211,9 @@ def main() -> None:
         return
     for name, row in found.get("curricula", {}).items():
         show_facts(name, row)
-    for part in ("long", "long_uniform"):
-        show_facts(part, found.get(part, {}))
+    show_facts("long", found.get("long", {}))
+    for name, row in found.get("long_equal", {}).items():
+        show_facts(f"{name}, as costly as the long one", row)
     show_table("targets", found.get("targets", []))
     show_table("missing", [{"part": one} for one in found["missing"]])
     show_facts("once for all", {name: value for name, value in found.items() if not isinstance(value, dict | list)})

@@ -46,7 +46,7 @@ def predictor(bench: Bench) -> dict[str, Any]:
 def _loaded(bench: Bench) -> tuple[TrainedSupernet, Evaluations]:
     folder = bench.workspace.search_dir(bench.supernet_name())
     trained = load_supernet(folder, bench.data)
-    return trained, Evaluations(folder, trained, trained.judge.validation)
+    return trained, Evaluations(folder, trained, trained.judge.metric_and_loss)
 
 
 def _judged_predictor(bench: Bench) -> dict[str, Any]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 TIMED_STEPS, TIMED_BLOCKS = 24, 4
 MAX_EPOCHS = 1000
-BASELINE = "uniform"
-"""What the long curriculum is compared with."""
+EQUAL = ("uniform", DEFAULT_CURRICULUM)
+"""What the long curriculum is compared with for equal seconds."""
 
 
 class OutOfTime(LatkitError):
@@ -134,13 +134,18 @@ def long_row(bench: Bench) -> dict[str, Any]:
     return {"long": {"curriculum": bench.given.long_curriculum, **_row(longs(bench))}}
 
 
-def equal_row(bench: Bench) -> dict[str, Any]:
-    """Uniform sampling for the CPU seconds of the long training."""
+def equal_rows(bench: Bench) -> dict[str, Any]:
+    """Other curricula for the CPU seconds of the long training."""
     seconds = fmean(one["cpu_seconds"] for one in longs(bench))
-    epochs = bench.once(f"epochs {BASELINE} long", lambda: epochs_of(bench, BASELINE, seconds))
+    names = bench.given.curriculum or EQUAL
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for seed in range(bench.given.long_seeds):
+        for curriculum in names:
+            runs[curriculum].append(_as_costly(bench, curriculum, seed, seconds))
+    return {"long_equal": {name: _row(runs[name]) for name in names}}
 
-    def run(seed: int) -> dict[str, Any]:
-        name = f"{BASELINE}-long-{seed}"
-        return dict(bench.once(f"{name} for {epochs} epochs", lambda: _trained(bench, BASELINE, seed, epochs, name)))
 
-    return {"long_uniform": {"curriculum": BASELINE, **_row([run(seed) for seed in range(bench.given.long_seeds)])}}
+def _as_costly(bench: Bench, curriculum: str, seed: int, seconds: float) -> dict[str, Any]:
+    epochs = bench.once(f"epochs {curriculum} long", lambda: epochs_of(bench, curriculum, seconds))
+    name = f"{curriculum}-long-{seed}"
+    return dict(bench.once(f"{name} for {epochs} epochs", lambda: _trained(bench, curriculum, seed, epochs, name)))

@@ -37,7 +37,8 @@ DEFAULT_CURRICULUM = "growing"
 """The default of a brief training: at equal cost on a CPU it trains the best sub-networks."""
 
 LONG_CURRICULUM = "growing-sandwich"
-"""The default of a long training, in which others no longer improve. docs/evidence/once-for-all.md has the figures."""
+"""The default of a long training: the best for as many epochs. docs/evidence/once-for-all.md has the figures, also for
+as many seconds."""
 
 LONG_EPOCHS = 50
 """A training of at least this many epochs is a long one."""

@@ -57,16 +57,26 @@ class AccuracyPredictor:
         self.kind, self.members, self.half_width, self.space_key = kind, list(members), half_width, space_key
 
     @classmethod
-    def fit(cls, features: Floats, accuracies: Floats, seed: int, space_key: str, kind: str = "") -> Self:
+    def fit(
+        cls,
+        features: Floats,
+        accuracies: Floats,
+        seed: int,
+        space_key: str,
+        kind: str = "",
+        observed: Floats | None = None,
+    ) -> Self:
         """Learn from features of shape (n, features) and accuracies of shape (n,). Raises UsageError for too few.
 
         `kind`: one of `KINDS`; by default the one with the lesser error at samples that its members did not see.
+        `observed`: accuracies that errors are of, where those that are learned have less noise.
         """
         if len(accuracies) < MIN_SAMPLES:
             raise UsageError(f"expected at least {MIN_SAMPLES} evaluated sub-networks, but found {len(accuracies)}")
         if kind and kind not in KINDS:
             raise UsageError(f"unknown accuracy predictor {kind!r}; known kinds: {', '.join(KINDS)}")
-        fitted = [_bagged(one, features, accuracies, seed) for one in ([kind] if kind else KINDS)]
+        truth = accuracies if observed is None else observed
+        fitted = [_bagged(one, features, accuracies, truth, seed) for one in ([kind] if kind else KINDS)]
         chosen, members, errors = min(fitted, key=lambda one: float(np.mean(one[2])))
         return cls(chosen, members, conformal_quantile(errors), space_key)
 
@@ -110,7 +120,9 @@ def conformal_quantile(errors: Sequence[float]) -> float:
     return ordered[min(math.ceil(COVERAGE * (len(ordered) + 1)), len(ordered)) - 1]
 
 
-def _bagged(kind: str, features: Floats, accuracies: Floats, seed: int) -> tuple[str, list[Member], list[float]]:
+def _bagged(
+    kind: str, features: Floats, accuracies: Floats, truth: Floats, seed: int
+) -> tuple[str, list[Member], list[float]]:
     """Members, and the errors at samples of the mean of those that did not see them."""
     generator = np.random.default_rng(seed)
     count, (members, learn) = len(accuracies), KINDS[kind]
@@ -125,7 +137,7 @@ def _bagged(kind: str, features: Floats, accuracies: Floats, seed: int) -> tuple
         out = sorted(set(range(count)) - set(bag.tolist()))
         for at, value in zip(out, _forward(member, features[out]), strict=True):
             unseen[at].append(float(value))
-    errors = [abs(float(np.mean(one)) - truth) for one, truth in zip(unseen, accuracies, strict=True) if one]
+    errors = [abs(float(np.mean(one)) - own) for one, own in zip(unseen, truth, strict=True) if one]
     return kind, found, errors
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from latkit.search.history import EXPECTED, FORMAT, Entry, History
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
 from latkit.search.once_for_all.nets import as_elastic
+from latkit.search.once_for_all.score_by_loss import ScoreByLoss
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
@@ -35,10 +37,12 @@ SHORT = EvolutionPlan(population=40, generations=20)
 
 
 class Evaluations:
-    """The validation metric of sub-networks; each is evaluated once, and saved before the next."""
+    """The validation metric and loss of sub-networks; each is evaluated once, and saved before the next."""
 
-    def __init__(self, folder: Path, trained: TrainedSupernet, judge: Callable[[Architecture], float]) -> None:
-        """Continues the folder's file. Raises BadFile for that of other weights."""
+    def __init__(
+        self, folder: Path, trained: TrainedSupernet, judge: Callable[[Architecture], tuple[float, float]]
+    ) -> None:
+        """Continues the folder's file. `judge` gives metric and loss. Raises BadFile for a file of other weights."""
         self.metric = trained.result.metric
         self.evaluator = f"shared-weights-{trained.result.weights_sha256[:12]}"
         header: dict[str, object] = {
@@ -51,20 +55,33 @@ class Evaluations:
         self._history = History(folder / EVALUATED_FILE, header, ranges)
         self._judge = judge
         with reading(folder / EVALUATED_FILE, EXPECTED):
-            self.known = dict(scored(one, self.metric.name) for one in self._history.entries.values())
+            entries = list(self._history.entries.values())
+            self.known = dict(scored(one, self.metric.name) for one in entries)
+        self.losses = {
+            one.architecture: one.verdict.quantities["loss"] for one in entries if "loss" in one.verdict.quantities
+        }
+        """Those that earlier versions evaluated have none."""
 
     def score(self, architecture: Architecture) -> float:
         """The metric of one sub-network in canonical form."""
         found = self.known.get(architecture)
         if found is None:
-            found = self.known[architecture] = self._judge(architecture)
-            verdict = Verdict({self.metric.name: found}, {"evaluations": 1.0})
-            self._history.append(Entry(len(self.known) - 1, architecture, verdict))
+            found, loss = self._judge(architecture)
+            quantities = {self.metric.name: found}
+            if math.isfinite(loss):
+                quantities["loss"] = self.losses[architecture] = loss
+            self.known[architecture] = found
+            self._history.append(Entry(len(self.known) - 1, architecture, Verdict(quantities, {"evaluations": 1.0})))
         return found
 
     def rank(self, architecture: Architecture) -> float:
         """The score as a number that is larger for a better one."""
         return self.metric.rank(self.score(architecture))
+
+    def score_by_loss(self, architectures: Sequence[Architecture]) -> ScoreByLoss:
+        """Scores with less noise, as these sub-networks' losses say."""
+        scores = [self.score(one) for one in architectures]
+        return ScoreByLoss.fit(scores, [self.losses.get(one) for one in architectures])
 
     def ranked(self, predict: Predict) -> Predict:
         """Predicted scores as numbers that are larger for better ones, which evolution maximizes."""
@@ -84,6 +101,8 @@ class Fitted:
 
     predictor: AccuracyPredictor
     report: PredictorReport
+    by_loss: ScoreByLoss = field(default_factory=ScoreByLoss)
+    """Gives the scores that the predictor learned from."""
 
 
 def fit_predictor(
@@ -99,17 +118,20 @@ def fit_predictor(
     drawn = _distinct(macs.arrays.draw(4 * count, generator))
     first, spare = drawn[: count // 2], drawn[count // 2 :]
     _evaluate(first, evaluations, progress)
-    predict = evaluations.ranked(_learn(macs, first, evaluations, seed, "ridge").predict)
+    predict = evaluations.ranked(
+        _learn(macs, first, evaluations, evaluations.score_by_loss(first), seed, "ridge").predict
+    )
     near = _near_front(macs, predict, count - len(first), seed, set(first))
     second = list(dict.fromkeys((*near, *spare)))[: count - len(first)]
     _evaluate(second, evaluations, progress)
     order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
     held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
     learned = order[len(held) :]
+    by_loss = evaluations.score_by_loss(order)
     truth = np.array([evaluations.score(one) for one in held])
-    judged = _learn(macs, learned, evaluations, seed)
+    judged = _learn(macs, learned, evaluations, by_loss, seed)
     report = judged.judge(macs.arrays.features(np.array(held)), truth, len(learned))
-    return Fitted(_learn(macs, order, evaluations, seed, judged.kind), report)
+    return Fitted(_learn(macs, order, evaluations, by_loss, seed, judged.kind), report, by_loss)
 
 
 def _evaluate(architectures: list[Architecture], evaluations: Evaluations, progress: Progress) -> None:
@@ -119,10 +141,19 @@ def _evaluate(architectures: list[Architecture], evaluations: Evaluations, progr
 
 
 def _learn(
-    macs: ElasticTable, rows: list[Architecture], evaluations: Evaluations, seed: int, kind: str = ""
+    macs: ElasticTable,
+    rows: list[Architecture],
+    evaluations: Evaluations,
+    by_loss: ScoreByLoss,
+    seed: int,
+    kind: str = "",
 ) -> AccuracyPredictor:
-    truth = np.array([evaluations.score(one) for one in rows])
-    return AccuracyPredictor.fit(macs.arrays.features(np.array(rows)), truth, seed, macs.space.key, kind)
+    scores = np.array([evaluations.score(one) for one in rows])
+    learned = np.array(
+        [by_loss(float(score), evaluations.losses.get(one)) for one, score in zip(rows, scores, strict=True)]
+    )
+    features = macs.arrays.features(np.array(rows))
+    return AccuracyPredictor.fit(features, learned, seed, macs.space.key, kind, observed=scores)
 
 
 def _near_front(

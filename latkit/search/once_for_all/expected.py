@@ -32,8 +32,9 @@ class ExpectedScore:
     images: int
     """Validation images."""
 
-    def __call__(self, architecture: Architecture, evaluated: float) -> float:
-        """The score of a sub-network whose score on validation images is given."""
+    def __call__(self, architecture: Architecture, score: float, loss: float | None = None) -> float:
+        """The score of a sub-network whose score and loss on validation images are given."""
+        evaluated = self.fitted.by_loss(score, loss)
         predicted = float(self.fitted.predictor.predict(self.arrays.features(np.array([architecture])))[0])
         return predicted + self.weight(evaluated) * (evaluated - predicted)
 

@@ -12,7 +12,7 @@ from latkit.search.once_for_all.problem import TrainingParts
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.elastic.base import ElasticNet
-from latkit.search.supernet.weight_trainer import device_module, evaluate
+from latkit.search.supernet.weight_trainer import device_module, evaluate, metric_and_loss
 from latkit.spaces import Architecture
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class SubnetJudge:
     def validation(self, architecture: Architecture) -> float:
         """The task's metric on the images that trained nothing."""
         return self.score(self.module(architecture), architecture, "validation")
+
+    def metric_and_loss(self, architecture: Architecture) -> tuple[float, float]:
+        """The task's metric and mean loss on the images that trained nothing."""
+        data, unseen = self.images(architecture)
+        return metric_and_loss(self.module(architecture), data, unseen, self.fabric, self.settings)
 
     def score(self, module: nn.Module, architecture: Architecture, images: str) -> float:
         """The task's metric of a module at an architecture's resolution, on `validation` or `test` images."""

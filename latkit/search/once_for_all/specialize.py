@@ -136,7 +136,9 @@ class Specializer:
     def _rank(self, one: Candidate) -> float:
         """Larger for a better one, by its evaluation with real weights."""
         score = self.evaluations.score(one.architecture)
-        return self.evaluations.metric.rank(self.expected(one.architecture, score) if self.expected else score)
+        if self.expected:
+            score = self.expected(one.architecture, score, self.evaluations.losses.get(one.architecture))
+        return self.evaluations.metric.rank(score)
 
     def _export_settings(self, target: str) -> SearchSettings:
         """A file that may be left out is written only where the target runs it: that takes seconds."""

@@ -125,7 +125,14 @@ class WeightTrainer:
 
 
 def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: TrainingSettings) -> float:
-    """The task's metric on a set of images, with running batch norm statistics. The mode is restored.
+    """The task's metric; as `metric_and_loss`."""
+    return metric_and_loss(module, data, images, fabric, settings)[0]
+
+
+def metric_and_loss(
+    module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: TrainingSettings
+) -> tuple[float, float]:
+    """The task's metric and mean loss on a set of images, with running batch norm statistics. The mode is restored.
 
     Several processes share the work, batch by batch, and all get the result. Raises BadFile.
     """
@@ -134,6 +141,7 @@ def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabri
     module.eval()
     task = TASKS.get(settings.task)
     counts = torch.zeros(task.metric.shape, dtype=torch.int64, device=fabric.device)
+    losses = torch.zeros((), device=fabric.device)
     batches = torch.split(torch.arange(len(images.labels)), settings.evaluation_batch_size)
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
@@ -141,8 +149,10 @@ def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabri
             outputs = module(normalize(pixels.to(fabric.device)))
             targets = task.targets(images.labels[indices].to(fabric.device))
             counts += task.metric.counts(outputs, targets)  # asynchronous
+            losses += task.loss(outputs.float(), targets) * len(indices)
     module.train(was_training)
-    return task.metric.value(total(counts, fabric).cpu(), len(images.labels))
+    count = len(images.labels)
+    return task.metric.value(total(counts, fabric).cpu(), count), float(total(losses, fabric)) / count
 
 
 def device_module(module: ModuleType, fabric: Fabric) -> ModuleType:

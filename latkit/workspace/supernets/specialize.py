@@ -104,7 +104,7 @@ def specialize(
     folder = workspace.search_dir(request.name)
     trained = load_supernet(folder, data)
     targets = specialize_targets(workspace, request, as_elastic(trained.space, "specialize"))
-    evaluations = Evaluations(folder, trained, trained.judge.validation)
+    evaluations = Evaluations(folder, trained, trained.judge.metric_and_loss)
     candidates, expected = _candidates(trained, evaluations, request, callbacks, folder)
     specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress, expected)
     begin = time.monotonic()

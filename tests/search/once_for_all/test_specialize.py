@@ -22,6 +22,7 @@ from latkit.search.once_for_all.evaluated import EVALUATED_FILE, Evaluations, Fi
 from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
+from latkit.search.once_for_all.score_by_loss import ScoreByLoss
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
 from latkit.search.once_for_all.trained import TrainedSupernet
@@ -84,9 +85,9 @@ def test_a_predictor_of_the_first_format_is_read(tmp_path: Path) -> None:
 def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(trained, tmp_path: Path) -> None:
     judged = []
 
-    def judge(architecture: tuple[int, ...]) -> float:
+    def judge(architecture: tuple[int, ...]) -> tuple[float, float]:
         judged.append(architecture)
-        return float(trained.judge.validation(architecture))
+        return trained.judge.metric_and_loss(architecture)
 
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
     evaluations = Evaluations(tmp_path, trained, judge)
@@ -106,7 +107,9 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     assert max(one.largest_difference for one in found.exports.values()) <= 1e-5
     assert min(one.agreement for one in found.exports.values()) == 1
     assert len(judged) == len(set(judged))
-    assert Evaluations(tmp_path, trained, judge).known == evaluations.known
+    again = Evaluations(tmp_path, trained, judge)
+    assert (again.known, again.losses) == (evaluations.known, evaluations.losses)
+    assert set(again.losses) == set(again.known)
     path = tmp_path / EVALUATED_FILE
     path.write_text(path.read_text().replace('"accuracy":', '"loss":', 1))
     with pytest.raises(BadFile, match="no accuracy of sub-network 0"):
@@ -139,9 +142,23 @@ def test_what_few_images_cannot_tell_apart_is_left_to_the_predictor() -> None:
     assert expected(0.1, 100, 3.0) == 3.0, "no share of the images"
 
 
+def test_losses_rank_what_scores_of_few_images_cannot() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(0.8, 0.9, 200)
+    scores, losses = truth + 0.02 * generator.standard_normal(200), 2 - truth + 0.005 * generator.standard_normal(200)
+    smooth = ScoreByLoss.fit(scores.tolist(), losses.tolist())
+    found = [smooth(*one) for one in zip(scores, losses, strict=True)]
+    assert np.abs(found - truth).mean() < 0.8 * np.abs(scores - truth).mean()
+    assert np.mean(found) == pytest.approx(scores.mean())
+    unrelated = ScoreByLoss.fit(scores.tolist(), generator.uniform(0, 1, 200).tolist())
+    assert unrelated(0.9, 0.5) == pytest.approx(0.9, abs=0.01)
+    assert ScoreByLoss.fit(scores.tolist(), [*losses[1:].tolist(), None])(0.7, 0.1) == 0.7, "of an earlier version"
+    assert smooth(0.7, None) == 0.7
+
+
 def test_the_score_of_an_int8_target_is_that_of_the_quantized_file(trained, tmp_path: Path) -> None:
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
-    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    evaluations = Evaluations(tmp_path, trained, trained.judge.metric_and_loss)
     find = predictions(evaluations, lambda features: features.sum(axis=1), SpecializePlan(min_share=0.5))
     specializer = Specializer(trained, evaluations, find, SpecializePlan(candidates=1, randoms=0, min_share=0.5))
     found = specializer.find(table, "here/onnxruntime-int8", table.max(), tmp_path)
@@ -160,7 +177,7 @@ def test_the_score_of_an_int8_target_is_that_of_the_quantized_file(trained, tmp_
 def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained, tmp_path: Path) -> None:
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
     target = (table.min() + table.max()) / 2
-    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    evaluations = Evaluations(tmp_path, trained, trained.judge.metric_and_loss)
     find = ByStrategy(evaluations, "local-search", budget=6, min_share=0.8)
     found = find(table, target, tmp_path)
     assert 1 <= len(found) <= 6
@@ -177,7 +194,7 @@ def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained,
 def test_a_network_is_finetuned_on_request(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latkit.search.once_for_all.specialize.export", lambda *_: ({}, ()))  # the other test exports
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
-    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    evaluations = Evaluations(tmp_path, trained, trained.judge.metric_and_loss)
     plan = SpecializePlan(candidates=1, randoms=0, min_share=0.5, finetune_epochs=1)
     find = predictions(evaluations, lambda features: features.sum(axis=1), plan)
     found = Specializer(trained, evaluations, find, plan).find(table, "here/onnxruntime", table.max(), tmp_path / "one")
