@@ -3,6 +3,7 @@
 from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.display import html_card, one_line_repr, to_polars
 from latkit._io.extras import missing_extra, naming_extras
+from latkit._io.formats import other_format
 from latkit._io.host_errors import host_error
 from latkit._io.reading import (
     MAX_FILE_BYTES,
@@ -37,6 +38,7 @@ __all__ = [
     "naming_extras",
     "one_line",
     "one_line_repr",
+    "other_format",
     "parse_json",
     "parse_toml",
     "printable",

@@ -6,12 +6,14 @@ import errno
 import json
 import math
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
+from latkit._io.formats import other_format
 from latkit._io.host_errors import host_error
 from latkit._io.text import one_line
 from latkit.errors import BadFile, LatkitError, UsageError
@@ -99,8 +101,10 @@ def describe_error(error: BaseException, with_input: bool = False) -> str:
 
 def _describe_field(error: Any, with_input: bool) -> str:
     """The first wrong field, with its path through records that validate other records, and what is wrong with it."""
-    first = error.errors(include_url=False, include_input=with_input)[0]
+    first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "literal_error" and field == "format":
+        return other_format(first["input"], re.findall(r"[\w-]*\d", first["ctx"]["expected"]))
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, type(error)):
         return f"{field}.{_describe_field(cause, with_input)}"

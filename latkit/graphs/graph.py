@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from latkit._io import load_json, reading, write_text
+from latkit._io import load_json, other_format, reading, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.graphs.documents import (
     as_integer,
@@ -140,8 +140,8 @@ class Graph:
     def from_json(cls, document: object) -> Graph:
         """The graph of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            found = document.get("format") if isinstance(document, dict) else type(document).__name__
-            raise UsageError(f"expected a document of format {FORMAT!r}, but found {found!r}")
+            found = document.get("format") if isinstance(document, dict) else None
+            raise UsageError(f"expected a document of format {FORMAT!r}, but found {other_format(found, [FORMAT])}")
         try:
             return cls(
                 tuple(tensor_from_json(entry) for entry in document["inputs"]),

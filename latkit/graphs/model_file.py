@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from latkit._io import other_format
 from latkit._io.reading import describe_error
 from latkit.errors import UsageError
 from latkit.ops import digest
@@ -99,8 +100,8 @@ class ModelFile:
     def from_json(cls, document: object) -> ModelFile:
         """The record of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            found = document.get("format") if isinstance(document, dict) else type(document).__name__
-            raise UsageError(f"expected a document of format {FORMAT!r}, but found {str(found)[:80]!r}")
+            found = document.get("format") if isinstance(document, dict) else None
+            raise UsageError(f"expected a document of format {FORMAT!r}, but found {other_format(found, [FORMAT])}")
         columns = {name: value for name, value in document.items() if name not in ("format", "file_format")}
         try:
             return _MODEL_FILE.validate_python({**columns, "format": document.get("file_format")})

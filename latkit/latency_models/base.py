@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from latkit._io import html_card, load_json, one_line, one_line_repr, reading, write_text
+from latkit._io import html_card, load_json, one_line_repr, other_format, reading, write_text
 from latkit.errors import NotMeasured, UsageError
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, Workload, estimate
@@ -121,17 +121,7 @@ def check_format(document: object, formats: Sequence[str]) -> None:
     found = document.get("format") if isinstance(document, dict) else None
     if found in formats:
         return
-    if not isinstance(found, str):
-        raise UsageError("no format in it")
-    name, _, newest = formats[-1].rpartition("-")
-    number = found.removeprefix(f"{name}-")
-    if number == found or not number.isdecimal():
-        raise UsageError(f"format {one_line(found, 40)!r}")
-    older = int(number[:9]) < int(newest)
-    raise UsageError(
-        f"format {one_line(found, 40)!r}, which {'an older' if older else 'a newer'} latkit wrote; "
-        f"{'run latkit fit again' if older else 'update latkit, or run latkit fit again'}"
-    )
+    raise UsageError(other_format(found if isinstance(found, str) else None, formats, "run latkit fit again"))
 
 
 def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Environment]:

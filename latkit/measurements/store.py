@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.dialects.sqlite import insert
 
-from latkit._io import host_error, one_line, parse_json, reading
+from latkit._io import host_error, one_line, other_format, parse_json, reading
 from latkit.errors import BadFile, InvalidMeasurement, LatkitError, UsageError
 from latkit.measurements.rows import (
     EXPECTED,
@@ -152,7 +152,9 @@ class Store:
         if application != APPLICATION_ID:
             raise BadFile(self.path, EXPECTED, "another program's SQLite file")
         if version not in (1, FORMAT_VERSION):
-            raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
+            raise BadFile(
+                self.path, f"measurements of format {FORMAT_VERSION}", other_format(version, [str(FORMAT_VERSION)])
+            )
         return bool(version == FORMAT_VERSION)
 
     @contextmanager

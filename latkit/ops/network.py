@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from latkit._io import check_label, load_json, one_line, reading, write_text
+from latkit._io import check_label, load_json, other_format, reading, write_text
 from latkit.errors import UsageError
 from latkit.ops.attribute import Shape, shown
 from latkit.ops.connections import INPUT, Inputs, check_chain, check_graph
@@ -119,8 +119,8 @@ class Network:
     def from_json(cls, document: object) -> Network:
         """The network of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or document.get("format") not in FORMATS:
-            found = document.get("format") if isinstance(document, dict) else type(document).__name__
-            raise UsageError(f"expected a document of format {FORMAT!r}, but found {one_line(repr(found), 80)}")
+            found = document.get("format") if isinstance(document, dict) else None
+            raise UsageError(f"expected a document of format {FORMAT!r}, but found {other_format(found, FORMATS)}")
         ops, name = document.get("ops"), document.get("name", "")
         if not isinstance(ops, list) or not isinstance(name, str):
             raise UsageError("expected a list of ops and a name in a network")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 
-from latkit._io import did_you_mean, load_json, one_line, reading
+from latkit._io import did_you_mean, load_json, other_format, reading
 from latkit._registry import Registry
 from latkit.errors import BadFile, UsageError
 from latkit.spaces.base import Space
@@ -104,7 +104,12 @@ def load_saved(path: str | os.PathLike[str]) -> Space:
     found = document.get("format") if isinstance(document, dict) else None
     if found not in SPACE_FORMATS:
         formats = ", ".join(SPACE_FORMATS.names())
-        raise BadFile(path, f"a search space of one of the formats {formats}", one_line(repr(found), 80))
+        family = [name for name in SPACE_FORMATS.names() if name.rpartition("-")[0] == str(found).rpartition("-")[0]]
+        raise BadFile(
+            path,
+            f"a search space of one of the formats {formats}",
+            other_format(found, family or SPACE_FORMATS.names()),
+        )
     with reading(path, expected):
         space = SPACE_FORMATS.get(found).from_json(document)  # type: ignore[attr-defined]
         if not isinstance(space, Space):
