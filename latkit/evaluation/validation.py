@@ -260,15 +260,21 @@ def measured_seconds(collection: Collection, model: AdditiveModel, network: Netw
 def accepted_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> tuple[Measurement, ...]:
     """From one network's measurements by repetition, the two that count; none if it was not measured twice.
 
-    The first pair that agrees, else the latest. The choice depends on the measurements alone, never on the predictions.
+    The first pair that agrees, else the latest; slow rounds do not count, unless every pair was disturbed. The choice
+    depends on the measurements alone, never on the predictions.
     """
-    pairs = _pairs(measured)
+    pairs = _pairs(_undisturbed(measured)) or _pairs(measured)
     return next((pair for pair in pairs if _agree(pair, seconds_of)), pairs[-1] if pairs else ())
 
 
 def is_conclusive(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
     """Whether two measurements of one network agree, or the maximum number was made."""
-    return bool(_pair(measured, PAIRS - 1)) or any(_agree(pair, seconds_of) for pair in _pairs(measured))
+    return bool(_pair(measured, PAIRS - 1)) or any(_agree(pair, seconds_of) for pair in _pairs(_undisturbed(measured)))
+
+
+def _undisturbed(measured: Mapping[int, Measurement]) -> dict[int, Measurement]:
+    """The measurements without their slow rounds; without those that have no other."""
+    return {number: fast for number, one in measured.items() if (fast := without_slow_rounds(one))}
 
 
 def _pairs(measured: Mapping[int, Measurement]) -> list[tuple[Measurement, ...]]:
@@ -292,20 +298,15 @@ def _agree(pair: Sequence[Measurement], seconds_of: SecondsOf) -> bool:
 
 
 def _measure_until_agreed(collection: Collection, network: Network, seconds_of: SecondsOf) -> tuple[Measurement, ...]:
-    """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured.
-
-    Slow rounds do not count, unless every measurement was disturbed.
-    """
+    """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured."""
     measured: dict[int, Measurement] = {}
-    undisturbed: dict[int, Measurement] = {}
     left_out: list[str] = []
     for number in range(PAIRS):
         found, left_out = _measure(collection, [network], repetitions_of(number))
         measured = {measurement.repetition: measurement for measurement in found}
-        undisturbed = {number: fast for number, one in measured.items() if (fast := without_slow_rounds(one))}
-        if is_conclusive(undisturbed, seconds_of):
+        if is_conclusive(measured, seconds_of):
             break
-    accepted = accepted_pair(undisturbed, seconds_of) or accepted_pair(measured, seconds_of)
+    accepted = accepted_pair(measured, seconds_of)
     if not accepted:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
     return accepted

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from latkit.evaluation.validation import accepted_pair, is_conclusive
-from latkit.timing import Measurement
-from tests.builders import conv, make_measurement, network_of
+from latkit.timing import Measurement, Round
+from tests.builders import conv, make_measurement, make_round, network_of
 
 NETWORK = network_of(conv(4))
+FAST, SLOW = make_round([30_000] * 3, 100_000), make_round([57_000] * 3, 128_000)
+"""A short network suffers more than the reference from what disturbs both."""
 
 
 def measured(*nanoseconds: int) -> dict[int, Measurement]:
@@ -45,3 +49,18 @@ def test_it_is_measured_anew_until_two_agree_or_three_times() -> None:
     assert not is_conclusive(measured(1000), seconds_of)
     assert not is_conclusive(measured(1000, 1200, 1200, 1000), seconds_of)
     assert is_conclusive(measured(1000, 1200, 1200, 1000, 1000, 1200), seconds_of)
+
+
+def test_slow_rounds_do_not_count_wherever_measurements_are_chosen() -> None:
+    """The search, validation and the cross table choose alike, from what is stored."""
+
+    def of(repetition: int, *rounds: Round) -> Measurement:
+        one = make_measurement(NETWORK, 1000, repetition=repetition)
+        return replace(one, rounds=rounds, plan=replace(one.plan, rounds=6))
+
+    disturbed = {0: of(0, *[SLOW] * 3, *[FAST] * 3), 1: of(1, *[FAST] * 6)}
+    assert is_conclusive(disturbed, seconds_of)
+    assert [one.rounds for one in accepted_pair(disturbed, seconds_of)] == [(FAST,) * 3, (FAST,) * 6]
+    without_others = {0: of(0, *[SLOW] * 5, FAST), 1: of(1, *[FAST] * 6)}
+    assert not is_conclusive(without_others, seconds_of)
+    assert accepted_pair(without_others, seconds_of) == tuple(without_others.values())
