@@ -58,6 +58,7 @@ TABLE_SHARE = {
     ("limited_regret", "neural-architect"): 1,
     ("limited_regret", "optuna-nsga2"): 1,
     ("limited_regret", "optuna-nsga3"): 1,
+    ("limited_regret", "optuna-tpe"): 1,
     ("nasbench201", "optuna-nsga2"): 1,
     ("nasbench201", "optuna-nsga3"): 1,
     ("nasbench_macro", "optuna-nsga2"): 1,
@@ -72,7 +73,7 @@ TABLE_SHARE = {
     ("darts_sample", "reinforce-lstm"): 0.1,
 }
 """The same on tables that are slower or faster than most."""
-CASE_STEP = {"optuna-gp": 31, "optuna-tpe": 10}
+CASE_STEP = {"optuna-gp": 31}
 """Of a limited search, slow strategies take one case in so many: every limit, on other devices."""
 QUICK_SEEDS = 2
 MAX_SECONDS = 1140.0
