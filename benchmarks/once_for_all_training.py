@@ -42,7 +42,7 @@ class UntilDeadline:
 
 
 def epochs_of(bench: Bench, curriculum: str, seconds: float) -> int:
-    """Epochs that take so many CPU seconds, by the seconds of some steps of every stage."""
+    """Epochs that take a number of CPU seconds, by the seconds of some steps of every stage."""
     stages = CURRICULA.get(curriculum).stages(bench.space, 100)
     problem, fabric = bench.problem(curriculum, 0, 100), fabric_of(bench.base)
     net, costs = fresh_supernet(problem), {}

@@ -74,7 +74,7 @@ TABLE_SHARE = {
 }
 """The same on tables that are slower or faster than most."""
 CASE_STEP = {"optuna-gp": 31}
-"""Of a limited search, slow strategies take one case in so many: every limit, on other devices."""
+"""Of a limited search, slow strategies take every n-th case: every limit, on other devices."""
 QUICK_SEEDS = 2
 MAX_SECONDS = 1140.0
 """Twenty minutes, less what the last runs and the start take; what is left waits for the next call."""

@@ -13,7 +13,7 @@ from latkit.spaces.base import Architecture
 Measure = Callable[[str, Architecture], float]
 """Measures a quantity, such as `seconds.pi4`, of an architecture on a device; in the quantity's unit."""
 OF_ONE_NETWORK = (AgentError, ExportError, ModelRejected, NotMeasured)
-"""Errors of a measurement that need not befall the next architecture."""
+"""Errors of a measurement that the next architecture need not have."""
 
 
 class MeasureUnsure(Evaluator):

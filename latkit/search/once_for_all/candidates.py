@@ -29,7 +29,7 @@ FindCandidates = Callable[[ElasticTable, float, Path], list[Candidate]]
 """From a target's table, a latency in seconds and the folder of the result: sub-networks, the best first."""
 
 DRAWS, DRAWN = 10, 20_000
-"""At most so many times, so many random sub-networks are drawn to find some of a latency."""
+"""Maximum number of draws to find sub-networks of a latency, and the number of random ones in each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.requests.supernet import SpecializeRequest
 
 CHOICE, DRAWN = (0.1, 0.8), 20_000
-"""Quantiles of the latencies of so many random sub-networks. Below, few sub-networks take about the same time; above,
-all of them are nearly the largest: there is little to choose."""
+"""Quantiles of the latencies of random sub-networks, and their number. Below, few sub-networks take about the same
+time; above, all of them are nearly the largest: there is little to choose."""
 
 NAMED_OPS = 20
 """At most this many missing ops are named without --verbose."""
