@@ -7,6 +7,11 @@ from datetime import UTC, datetime
 UNKNOWN_MOMENT = "at an unknown time"
 
 
+def now_written() -> str:
+    """The present time in ISO 8601, in UTC. Its microseconds keep records of the same second in order."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def moment(seconds: float) -> str:
     """Seconds since 1970 as a date and a time of day; `UNKNOWN_MOMENT` if they are out of range."""
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from latkit._io import load_record, write_text
+from latkit._io.moments import now_written
 from latkit.errors import MeasurementConflict, NotMeasured
 from latkit.evaluation.ab import LEVEL, Difference, Verdict, difference, of_intervals
 from latkit.profiling.profile import Profile
@@ -111,7 +111,7 @@ def interleaved_comparison(
         target=after.target,
         a=_compared(before, a_ms),
         b=_compared(after, b_ms),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=now_written(),
         interleaved=True,
         difference=found,
         aa=aa,
@@ -128,7 +128,7 @@ def stored_comparison(stored: Profile, now: Profile) -> Comparison:
         target=now.target,
         a=_compared(stored, _estimate_ms(stored)[1]),
         b=_compared(now, _estimate_ms(now)[1]),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=now_written(),
         interleaved=False,
         difference=Interval.of(of_intervals(_estimate_ms(stored), _estimate_ms(now))),
     )

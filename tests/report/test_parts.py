@@ -172,6 +172,18 @@ def test_a_moment_that_is_none_is_unknown(seconds: float) -> None:
     assert moment(0) == moment_written("1970-01-01T00:00:00+00:00") == "1970-01-01 00:00 UTC"
 
 
+def test_the_time_of_a_record_has_microseconds() -> None:
+    from datetime import UTC, datetime
+
+    from latkit._io.moments import moment, moment_written, now_written
+
+    written = now_written()
+    moment_of_it = datetime.fromisoformat(written)
+    assert written == moment_of_it.isoformat(timespec="microseconds")
+    assert moment_of_it.utcoffset() == UTC.utcoffset(None)
+    assert moment_written(written) == moment(moment_of_it.timestamp())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_not_finite_is_absent(value: float) -> None:
     from latkit.report.formatting import ABSENT, digits, latency

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latkit._io.moments import moment_written
 from latkit.cli.console import Cell, say, show_table
 from latkit.evaluation.comparison import Comparison, Interval
 from latkit.evaluation.op_changes import OpChange, op_changes
@@ -25,7 +26,8 @@ def show_comparison(found: Comparison, before: Profile, after: Profile) -> None:
     if found.beyond_aa is False and found.difference.verdict != "no difference":
         say("The model differs from itself about as much: the difference may be the machine's.")
     if not found.interleaved:
-        say(f"The stored profile is of {found.a.created_at}; --compare times both in turn and finds less.")
+        stored_at = moment_written(found.a.created_at)
+        say(f"The stored profile is of {stored_at}; --compare times both in turn and finds less.")
 
 
 def _row(what: str, found: Interval) -> dict[str, Cell]:

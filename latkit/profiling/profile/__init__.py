@@ -14,6 +14,7 @@ from latkit.profiling.profile.records import (
     ProfileRequest,
     ReferenceTime,
     WarmUp,
+    oldest_first,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Profiler",
     "ReferenceTime",
     "WarmUp",
+    "oldest_first",
 ]

@@ -7,7 +7,7 @@ milliseconds, as the field's tools print them; the raw samples are in the store,
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import html_card, load_record, one_line_repr, to_polars, write_text
+from latkit._io.moments import moment_written
 from latkit.devices import BenchmarkTool
 from latkit.errors import UsageError
 from latkit.graphs import ModelFile
@@ -356,7 +357,7 @@ class Profile(_Record):
             "p90": f"{self.latency_ms.p90:.4g} ms",
             "peak memory": memory,
             "ops": len(self.ops),
-            "made": self.created_at,
+            "made": moment_written(self.created_at),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -371,3 +372,8 @@ class Profile(_Record):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a profile. Raises BadFile, which names the wrong field."""
         return load_record(path, cls, EXPECTED)
+
+
+def oldest_first(profiles: Iterable[Profile]) -> list[Profile]:
+    """The profiles in the order in which they were made."""
+    return sorted(profiles, key=lambda profile: (profile.created_at, profile.repetition))

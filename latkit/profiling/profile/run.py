@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from latkit._io import one_line
+from latkit._io.moments import now_written
 from latkit.artifacts.files import ModelSource
 from latkit.devices import OpProfile, RecoveringSession, Session, load_file, profile_ops, time_paced
 from latkit.devices.sessions.answers import LoadedModel, PacedRuns
@@ -211,7 +211,7 @@ class _OneProfile:
             "sha256": model.sha256,
             "file": model.to_json(),
             "repetition": self.run.repetition,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_at": now_written(),
             "environment": environment.to_json(),
             "agent": environment.agent,
             "threads": target.threads,

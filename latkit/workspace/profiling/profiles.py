@@ -12,7 +12,7 @@ from latkit.devices import RecoveringSession
 from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import ModelFile
-from latkit.profiling.profile import Predicted, Profile, ProfileRequest
+from latkit.profiling.profile import Predicted, Profile, ProfileRequest, oldest_first
 from latkit.profiling.profile.run import Outcome, ProfileRun
 from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.targets import Target
@@ -97,7 +97,7 @@ def saved_profiles(workspace: MeasuringWorkspace, target: Target, on_message: On
             found.append(Profile.load(path))
         except BadFile as error:
             on_message(str(error))
-    return sorted(found, key=lambda profile: (profile.created_at, profile.repetition))
+    return oldest_first(found)
 
 
 def next_repetition(workspace: MeasuringWorkspace, target: Target, model: ModelFile) -> int:

@@ -16,6 +16,7 @@ from latkit.profiling.profile import (
     Profile,
     ProfileRequest,
     ReferenceTime,
+    oldest_first,
 )
 from latkit.targets import Target
 
@@ -54,6 +55,13 @@ def test_a_profile_survives_its_file(tmp_path: Path) -> None:
     profile.save(tmp_path / "p.json")
     assert Profile.load(tmp_path / "p.json") == profile
     assert profile.model_file == FILE
+
+
+def test_profiles_of_one_second_are_in_order() -> None:
+    made = ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.000009+00:00", "2026-01-01T00:00:00.100000+00:00"]
+    profiles = [a_profile().model_copy(update={"created_at": one}) for one in made]
+    again = profiles[0].model_copy(update={"repetition": 1})  # written by a version that kept whole seconds
+    assert oldest_first([profiles[2], again, profiles[1], profiles[0]]) == [profiles[0], again, *profiles[1:]]
 
 
 def test_the_fields_that_the_command_line_promises() -> None:

@@ -14,7 +14,7 @@ from latkit.layout import FittedModels, imported_from, targets_of
 from latkit.layout.external_models import ExternalModel, external_models
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
-from latkit.profiling.profile import Profile
+from latkit.profiling.profile import Profile, oldest_first
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
 
@@ -119,7 +119,7 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
             for space, model in workspace.models(target, kind)
         },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
-        tuple(sorted(map(Profile.load, folder.glob("profiles/*.json")), key=lambda profile: profile.created_at)),
+        tuple(oldest_first(map(Profile.load, folder.glob("profiles/*.json")))),
         imported,
         KernelModel.load(kernels) if (kernels := workspace.kernel_model_path(target)).exists() else None,
         tuple(external_models(folder)),
