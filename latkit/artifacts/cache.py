@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
+from latkit._io.cache import cache_folder
 from latkit.artifacts import Workload, is_native, native_form
 from latkit.artifacts.write import export_graph
 from latkit.errors import BadFile
@@ -35,7 +36,7 @@ CHECKED = "shapes checked"
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """The default folder: `artifacts` in the folder of the variable LATKIT_CACHE, or in `~/.cache/latkit`."""
-    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "artifacts"
+    return cache_folder("artifacts", environment)
 
 
 class _Sidecar(BaseModel):

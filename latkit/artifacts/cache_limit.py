@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from latkit._io import make_folder
-from latkit.artifacts.cache_size import PARTS, CachedFile, cached_files, clear_cache, parse_size, size_text
+from latkit._io.cache import PARTS, USERS
+from latkit.artifacts.cache_size import CachedFile, cached_files, clear_cache, parse_size, size_text
 from latkit.errors import LatkitError
 from latkit.progress import OnMessage, ignore
 
 VARIABLE = "LATKIT_CACHE_LIMIT"
 DEFAULT_LIMIT = "10GB"
-USERS = "users"
 LOCK = ".lock"
 TRIMMED_PARTS = ("artifacts", "artefacts")
 """The agents' bundles are few, and are downloaded: only `latkit cache clear` removes them."""

@@ -10,11 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from latkit.artifacts.cache import default_folder
+from latkit._io.cache import PARTS  # other folders there are the agent's of this machine: `latkit device remove`
 from latkit.errors import UsageError
-
-PARTS = ("artifacts", "artefacts", "bundles", "modules")
-"""Folders of the cache. Others in `~/.cache/latkit` belong to the agent of this machine: `latkit device remove`."""
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
@@ -38,11 +35,6 @@ class Part:
     files: int
     size: int
     """Bytes."""
-
-
-def cache_root() -> Path:
-    """The folder that LATKIT_CACHE names, or `~/.cache/latkit`."""
-    return default_folder().parent
 
 
 def cached_files(root: Path, parts: Iterable[str] = PARTS) -> list[CachedFile]:

@@ -15,6 +15,7 @@ command -v qemu-aarch64-static >/dev/null || wanted="$wanted qemu-user-static"
 command -v update-binfmts >/dev/null || wanted="$wanted binfmt-support"
 command -v tcsh >/dev/null || wanted="$wanted tcsh"
 command -v busybox >/dev/null || wanted="$wanted busybox"
+command -v toybox >/dev/null || wanted="$wanted toybox"
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from latkit._io.cache import cache_root
 from latkit.cli.console import emit_json, say, show_table
 from latkit.cli.options import AsJson
 
@@ -16,7 +17,7 @@ app = typer.Typer(help="Exported models and agents kept on this machine; everyth
 def show(as_json: AsJson = False) -> None:
     """Show where the cache is, and how much each part of it takes."""
     from latkit.artifacts.cache_limit import cache_limit
-    from latkit.artifacts.cache_size import cache_root, cached_files, parts_of, size_text
+    from latkit.artifacts.cache_size import cached_files, parts_of, size_text
 
     root, limit = cache_root(), cache_limit()
     files = cached_files(root)
@@ -44,7 +45,7 @@ def clear(
     What running commands use is kept. Commands that fill the cache keep it within LATKIT_CACHE_LIMIT by themselves.
     """
     from latkit.artifacts.cache_limit import remove_unused, used_since
-    from latkit.artifacts.cache_size import cache_root, cached_files, parse_size, size_text
+    from latkit.artifacts.cache_size import cached_files, parse_size, size_text
 
     root = cache_root()
     removed = remove_unused(root, parse_size(limit))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from latkit._io import one_line
+from latkit._io import cache, one_line
 from latkit.devices.agent import MARKER_FILE
 from latkit.devices.provisioning.remote_hashes import unchanged
 from latkit.devices.transports import Transport
@@ -33,8 +33,6 @@ MODEL = re.compile(rf"([0-9a-f]{{64}}){PART}?|\.push-[a-z0-9_]{{8}}")
 VERSION = re.compile(r"[0-9a-f]{12}")
 """A version of the native agent, in `native`."""
 FOLDERS = ("models", "native", "venv", "wheels")
-CACHES = ("bundles", "artifacts", "artefacts")
-"""Folders that the host stores next to them if the host itself is a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,8 @@ def _find_unexpected(transport: Transport, found: AgentFolder) -> str:
     ours = set(unchanged(transport, found.path, named))
     if ours or found.is_default:
         ours |= {name for name in found.files if PUT_THERE.fullmatch(name) and name not in named}
-        ours |= {name for name in found.folders if name in ((*FOLDERS, *CACHES) if found.is_default else ("models",))}
+        known = (*FOLDERS, *cache.NAMES) if found.is_default else ("models",)
+        ours |= {name for name in found.folders if name in known}
     models = list_in(transport, f"{found.path}/models") if "models" in ours else ()
     strange = [f"models/{name}" for name in models if not MODEL.fullmatch(name)]
     return next(iter([*(name for name in found.names if name not in ours), *strange]), "")

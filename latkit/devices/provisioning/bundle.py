@@ -24,6 +24,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import atomic_write, load_record, one_line, write_text
+from latkit._io.cache import cache_folder
 from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.pip import download
 from latkit.devices.provisioning.toolchain import LOADERS, Toolchain
@@ -95,7 +96,7 @@ def pins() -> dict[str, Pin]:
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """`bundles` in the folder that LATKIT_CACHE names, or in `~/.cache/latkit`."""
-    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "bundles"
+    return cache_folder("bundles", environment)
 
 
 def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | None = None) -> tuple[Bundle, Path]:

@@ -14,7 +14,6 @@ from latkit.profiling.profile.records import (
     ProfileRequest,
     ReferenceTime,
     WarmUp,
-    oldest_first,
 )
 
 __all__ = [
@@ -31,5 +30,4 @@ __all__ = [
     "Profiler",
     "ReferenceTime",
     "WarmUp",
-    "oldest_first",
 ]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from latkit._io.cache import PHONE, cache_root
 from latkit.testing.host import Unavailable, locked
 
 RELEASE = "trixie"
@@ -17,8 +18,7 @@ FETCH_S = 120
 
 def cache_folder() -> Path:
     """Where fetched packages are kept: LATKIT_TEST_CACHE, or `phone` in latkit's cache."""
-    ours = Path(os.environ.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit")
-    return Path(os.environ.get("LATKIT_TEST_CACHE") or ours / "phone")
+    return Path(os.environ.get("LATKIT_TEST_CACHE") or cache_root() / PHONE)
 
 
 def unpacked(architecture: str, *names: str) -> Path:

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 
 from latkit._io import make_folder, naming_extras
-from latkit.artifacts.cache import default_folder
+from latkit._io.cache import cache_folder
 from latkit.artifacts.files import SourceRequest, read_source
 from latkit.errors import UsageError
 from latkit.profiling.profile import ModelRequest, ProfileRequest
 from latkit.runtimes import get_runtime
 from latkit.targets import Target
 
-FOLDER = "modules"
-"""In the cache, beside the artifacts: an exported module in a folder named by its content."""
 PROGRAM_SUFFIX = ".pt2"
 
 
@@ -61,11 +59,11 @@ def exported_model(target: Target, module: object, example: object, folder: Path
 
 
 def _exported(target: Target, module: object, example: object, title: str) -> Path:
-    """The exported file in the cache."""
+    """The exported file in the cache, in a folder named by its content."""
     with naming_extras():
         from latkit.artifacts.user_module import export_user_module
 
-    runtime, home = get_runtime(target.runtime), default_folder().parent / FOLDER
+    runtime, home = get_runtime(target.runtime), cache_folder("modules")
     make_folder(home)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", title)[:60] or "module"
     with tempfile.TemporaryDirectory(prefix=".export-", dir=home) as name:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from latkit._io.cache import cache_root
 from latkit.devices import (
     COOLING,
     BenchmarkTool,
@@ -116,7 +117,6 @@ class MeasuringWorkspace(ModelFitting):
         """
         from latkit.artifacts.cache import ArtifactCache
         from latkit.artifacts.cache_limit import CacheTrimmer, finding
-        from latkit.artifacts.cache_size import cache_root
 
         root = cache_root()
         trimmer = CacheTrimmer.of(root, on_message)

@@ -12,7 +12,8 @@ from latkit.devices import RecoveringSession
 from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import ModelFile
-from latkit.profiling.profile import Predicted, Profile, ProfileRequest, oldest_first
+from latkit.profiling.profile import Predicted, Profile, ProfileRequest
+from latkit.profiling.profile.records import oldest_first
 from latkit.profiling.profile.run import Outcome, ProfileRun
 from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.targets import Target

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import latkit
+from latkit._io import cache
 from latkit.devices import Device, Local, add_device, install, list_devices, remove_device, trust
 from latkit.devices import registry as registering
 from latkit.devices.provisioning.agent_folder import MARKER, claim, inspect_folder, mark_if_new, missing_folders
@@ -178,6 +180,25 @@ class TestClearing:
             claim(transport, str(tmp_path / "file"))
         with pytest.raises(DeviceError, match="as a folder that can be read"):
             clear(transport, str(tmp_path / "file"))
+
+
+def test_the_cache_of_this_machine_may_be_there_before_the_agent(transport: Transport, tmp_path: Path) -> None:
+    """Commands that measure on other devices, or only export, fill it first."""
+    place = tmp_path / ".cache" / "latkit"
+    for name in cache.NAMES:
+        (place / name / "x").mkdir(parents=True)
+    claim(transport, str(place))
+    assert inspect_folder(transport, str(place)).marked
+    assert clear(transport, str(place)) == []
+    assert {path.name for path in place.iterdir()} == set(cache.NAMES)
+
+
+def test_all_that_is_written_to_the_cache_is_known_there() -> None:
+    """A name that is not in `NAMES` would keep this machine from becoming a device later."""
+    package = Path(latkit.__file__).parent
+    sources = [path for path in package.rglob("*.py") if path.name != "cache.py" or path.parent.name != "_io"]
+    naming = [path.name for path in sources if re.search("[\"']LATKIT_CACHE[\"']", path.read_text(encoding="utf-8"))]
+    assert naming == [], "use latkit._io.cache instead"
 
 
 class TestEarlierVersions:

@@ -16,8 +16,8 @@ from latkit.profiling.profile import (
     Profile,
     ProfileRequest,
     ReferenceTime,
-    oldest_first,
 )
+from latkit.profiling.profile.records import oldest_first
 from latkit.targets import Target
 
 TARGET = Target("here", "onnxruntime")

@@ -14,7 +14,8 @@ from latkit.layout import FittedModels, imported_from, targets_of
 from latkit.layout.external_models import ExternalModel, external_models
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
-from latkit.profiling.profile import Profile, oldest_first
+from latkit.profiling.profile import Profile
+from latkit.profiling.profile.records import oldest_first
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
 
