@@ -22,6 +22,7 @@ from latkit.search.data import subset
 from latkit.search.once_for_all.candidates import draw_at
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
 from latkit.search.once_for_all.judging import SubnetJudge
+from latkit.search.once_for_all.specialize import SpecializePlan
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.spaces import Architecture
@@ -204,7 +205,8 @@ def _row(bench: Bench, judge: SubnetJudge, row: dict[str, Any]) -> dict[str, Any
     """With test accuracies of random sub-networks of the latency."""
     model = bench.workspace.model(Target.parse(row["target"]), space=bench.space)
     table = ElasticTable.of_model(bench.space, model)
-    randoms = draw_at(table, 1e-3 * row["latency_ms"], RANDOMS, 1, 0.98)  # not those that the command compared with
+    # another seed than the command's: not those that it compared with
+    randoms = draw_at(table, 1e-3 * row["latency_ms"], RANDOMS, 1, SpecializePlan().min_share)
 
     def score(architecture: Architecture) -> float:
         return judge.score(judge.module(architecture), architecture, "test")

@@ -29,7 +29,7 @@ def transformer(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     x = as_tokens(b, b.conv(b.input(1, 3, size, size), channels, patch, patch, pad=0))
     x = b.concat(1, b.weight(1, 1, channels), x)
     x = b.binary("Add", x, b.weight(*b.shape(x)))
-    style, scaled = rng.turn(("scaled", "scaled", "divided", "multiplied")), rng.random() < 0.3
+    style, scaled = rng.balanced(("scaled", "scaled", "divided", "multiplied")), rng.random() < 0.3
     for _ in range(rng.randint(1, 3)):
         x = _transformer_block(b, rng, x, heads, style, scaled=scaled)
     x = b.layer_norm(x)
@@ -45,7 +45,7 @@ def pyramid(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     x = b.conv(b.input(1, 3, size, size), channels, *(rng.choice(((patch, patch, 1, 0), (7, patch, 1, 3)))))
     side = b.shape(x)[2]
     x = b.layer_norm(as_tokens(b, x))
-    style, mixing = rng.turn(("divided", "scaled", "multiplied")), rng.turn((True, False))
+    style, mixing = rng.balanced(("divided", "scaled", "multiplied")), rng.balanced((True, False))
     for _ in range(rng.randint(1, 2)):
         y = b.layer_norm(x)
         keys = (
@@ -136,7 +136,7 @@ def _mixed_heads(b: GraphBuilder, rng: Draw, x: int) -> int:
 
 def patches(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Convolutions with attention between: an image is split into tokens, and reassembled."""
-    x, act = b.input(1, 3, 256, 256), rng.turn(("silu", "silu", "relu"))
+    x, act = b.input(1, 3, 256, 256), rng.balanced(("silu", "silu", "relu"))
     for channels, stride in ((16, 2), (32, 2), (64, 2), (96, rng.choice((1, 2)))):
         x = b.activation(act, b.conv(x, channels, 3, stride))
     side, channels = b.shape(x)[2], rng.choice((96, 128, 144, 160, 192))

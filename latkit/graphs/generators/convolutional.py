@@ -28,7 +28,7 @@ def _halved(b: GraphBuilder, x: int, kernel: int) -> int:
 def inverted(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Inverted residuals: 1x1 expansion, depthwise convolution, 1x1 projection; with or without a gate."""
     x, _ = add_image(b, rng)
-    act, gated, padded = rng.turn(ACTIVATIONS[:5]), rng.turn((True, False)), rng.turn((True, False, False))
+    act, gated, padded = rng.balanced(ACTIVATIONS[:5]), rng.balanced((True, False)), rng.balanced((True, False, False))
     for _ in range(draw_depth(rng)):
         given, size = b.shape(x)[1], b.shape(x)[2]
         stride = 2 if rng.random() < 0.5 and size > 7 else 1
@@ -45,7 +45,7 @@ def inverted(b: GraphBuilder, rng: Draw, name: str) -> Graph:
 def separable(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Depthwise convolution, 1x1 convolution."""
     x, _ = add_image(b, rng)
-    act = rng.turn(ACTIVATIONS)
+    act = rng.balanced(ACTIVATIONS)
     for _ in range(2 * draw_depth(rng)):
         given, size = b.shape(x)[1], b.shape(x)[2]
         stride = 2 if rng.random() < 0.4 and size > 7 else 1
@@ -57,7 +57,10 @@ def separable(b: GraphBuilder, rng: Draw, name: str) -> Graph:
 def residual(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Two 3x3 convolutions, or 1x1, 3x3 (possibly grouped), 1x1; with a shortcut, and possibly a gate."""
     x, _ = add_image(b, rng)
-    act, kind = rng.turn(("relu", "relu", "silu")), rng.turn(("basic", "bottleneck", "grouped", "gated", "gated"))
+    act, kind = (
+        rng.balanced(("relu", "relu", "silu")),
+        rng.balanced(("basic", "bottleneck", "grouped", "gated", "gated")),
+    )
     for _ in range(draw_depth(rng)):
         width = rng.choice((8, 16, 24, 32, 48))
         given, size = b.shape(x)[1], b.shape(x)[2]
@@ -74,7 +77,7 @@ def residual(b: GraphBuilder, rng: Draw, name: str) -> Graph:
 def grouped(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Bottlenecks whose 3x3 convolutions are in groups of one width, narrow or wide; with or without a gate."""
     x, _ = add_image(b, rng)
-    width, kind = rng.turn((4, 8, 8, 12, 16, 24, 32, 64)), rng.turn(("grouped", "gated"))
+    width, kind = rng.balanced((4, 8, 8, 12, 16, 24, 32, 64)), rng.balanced(("grouped", "gated"))
     for _ in range(2 * draw_depth(rng)):
         given, size = b.shape(x)[1], b.shape(x)[2]
         stride = 2 if rng.random() < 0.4 and size > 7 else 1
@@ -115,7 +118,7 @@ def last_axis_blocks(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     patch = rng.choice((2, 4, 4))
     x = b.conv(b.input(1, 3, size, size), rng.choice((40, 64, 80, 96)), patch, patch, pad=0)
     x = channels_first(b, b.layer_norm(channels_last(b, x)))
-    response = rng.turn((False, False, True))
+    response = rng.balanced((False, False, True))
     for _ in range(draw_depth(rng) - 1):
         given, size = b.shape(x)[1], b.shape(x)[2]
         if rng.random() < 0.5 and size > 7:
@@ -160,7 +163,7 @@ def pooled(b: GraphBuilder, rng: Draw, name: str) -> Graph:
 
 def padded(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Zeros added by a separate operator before unpadded convolutions; then channels last."""
-    size, act = rng.choice((112, 160, 192, 224)), rng.turn(("silu", "silu", "relu", "hardswish"))
+    size, act = rng.choice((112, 160, 192, 224)), rng.balanced(("silu", "silu", "relu", "hardswish"))
     x = b.conv(b.pad(b.input(1, 3, size, size), 0, 0, 1, 1), rng.choice((16, 32, 48)), 3, 2, pad=0)
     for _ in range(draw_depth(rng)):
         given, side = b.shape(x)[1], b.shape(x)[2]
@@ -179,8 +182,8 @@ def padded(b: GraphBuilder, rng: Draw, name: str) -> Graph:
 def decoder(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """An image downsampled and upsampled, with its sizes joined: nearest or linear upsampling, concatenation."""
     x, _ = add_image(b, rng)
-    act, lateral = rng.turn((("relu", False), ("silu", True), ("hardswish_op", True)))
-    mode = rng.turn(("nearest", "linear"))
+    act, lateral = rng.balanced((("relu", False), ("silu", True), ("hardswish_op", True)))
+    mode = rng.balanced(("nearest", "linear"))
     levels = [x]
     for _ in range(rng.randint(1, 2)):
         levels.append(b.activation(act, b.conv(levels[-1], min(2 * b.shape(levels[-1])[1], 256), 3, 2)))

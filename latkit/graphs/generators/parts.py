@@ -12,21 +12,21 @@ T = TypeVar("T")
 
 
 class Draw(random.Random):
-    """Draws for one network of a family. Sizes are drawn at random, styles in turn."""
+    """Draws for one network of a family: of sizes at random, of styles so that all occur."""
 
     def __init__(self, seed: int, number: int, family: str) -> None:
         super().__init__(f"{seed}/{number}/{family}")
-        self._seed, self._number, self._family, self._turns = seed, number, family, 0
+        self._seed, self._number, self._family, self._choices = seed, number, family, 0
 
-    def turn(self, options: Sequence[T]) -> T:
-        """One of the options: every `len(options)` networks of a family have them all, in random order.
+    def balanced(self, options: Sequence[T]) -> T:
+        """One of the options. Each block of `len(options)` networks of a family has every option once, shuffled.
 
-        Few networks are drawn, so that at random some styles would not occur at all.
+        Few networks are drawn: independent draws would leave out some styles.
         """
         block, place = divmod(self._number, len(options))
         order = list(options)
-        random.Random(f"{self._seed}/{self._family}/{self._turns}/{block}").shuffle(order)
-        self._turns += 1
+        random.Random(f"{self._seed}/{self._family}/{self._choices}/{block}").shuffle(order)
+        self._choices += 1
         return order[place]
 
 

@@ -20,8 +20,8 @@ class MeasureUnsure(Evaluator):
     """Replaces a predicted quantity by a measured one where its interval contains an end of its bound.
 
     The interval is `NAME.low` to `NAME.high`; a prediction without one is taken as it is. A measurement costs
-    `measurements`; one of which the network is the reason fails the verdict, as an evaluation does. Raises DeviceError
-    where the device cannot measure now: all that follow would fail as well.
+    `measurements`. If the network is the reason that it fails, the verdict is a failure, as that of an evaluation is.
+    Raises DeviceError if the device cannot measure now, as all later measurements would fail too.
     """
 
     def __init__(self, predicted: Evaluator, goals: Goals, measure: Measure) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ from latkit.tables import ElasticTable
 FindCandidates = Callable[[ElasticTable, float, Path], list[Candidate]]
 """From a target's table, a latency in seconds and the folder of the result: sub-networks, the best first."""
 
-DRAWS, DRAWN = 10, 20_000
-"""Maximum number of draws to find sub-networks of a latency, and the number of random ones in each."""
+MAX_BATCHES, BATCH_SIZE = 10, 20_000
+"""Random sub-networks are drawn in batches until enough of them have the latency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,17 @@ def draw_at(table: ElasticTable, latency_s: float, count: int, seed: int, min_sh
     UsageError, with the range, where there is none.
     """
     generator, found = np.random.default_rng(seed), dict[Architecture, float]()
-    for _ in range(DRAWS):
-        drawn = table.arrays.draw(DRAWN, generator)
+    for _ in range(MAX_BATCHES):
+        drawn = table.arrays.draw(BATCH_SIZE, generator)
         seconds = table.lookup(drawn)
         inside = (min_share * latency_s <= seconds) & (seconds <= latency_s)
         found |= zip(map(tuple, drawn[inside].tolist()), seconds[inside].tolist(), strict=True)
         if len(found) >= count:
-            return [Candidate(one, 0.0, found[one]) for one in list(found)[:count]]
-    others = ByPrediction(lambda features: np.zeros(len(features)), seed, min_share)(table, latency_s, Path())
-    every = {one.architecture: one for one in (*(Candidate(one, 0.0, found[one]) for one in found), *others)}
-    return list(every.values())[:count]
+            break
+    else:
+        others = ByPrediction(lambda features: np.zeros(len(features)), seed, min_share)(table, latency_s, Path())
+        found |= {one.architecture: one.seconds for one in others}
+    return [Candidate(one, 0.0, seconds) for one, seconds in islice(found.items(), count)]
 
 
 @dataclass(frozen=True, slots=True)

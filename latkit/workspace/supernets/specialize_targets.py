@@ -15,9 +15,9 @@ from latkit.targets import Target
 from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.requests.supernet import SpecializeRequest
 
-CHOICE, DRAWN = (0.1, 0.8), 20_000
-"""Quantiles of the latencies of random sub-networks, and their number. Below, few sub-networks take about the same
-time; above, all of them are nearly the largest: there is little to choose."""
+LATENCY_QUANTILES, SAMPLE_SIZE = (0.1, 0.8), 20_000
+"""Quantiles of the latencies of random sub-networks, and the number of these. Below, few sub-networks take about the
+same time; above, all of them are nearly the largest: there is little to choose."""
 
 NAMED_OPS = 20
 """At most this many missing ops are named without --verbose."""
@@ -50,9 +50,9 @@ def specialize_targets(
 
 
 def _spread(table: ElasticTable, count: int) -> list[float]:
-    """Latencies in seconds, evenly spaced inside the range that `CHOICE` says."""
-    drawn = table.arrays.draw(DRAWN, np.random.default_rng(0))
-    low, high = np.quantile(table.lookup(drawn), CHOICE)
+    """Latencies in seconds, evenly spaced between `LATENCY_QUANTILES` of random sub-networks."""
+    drawn = table.arrays.draw(SAMPLE_SIZE, np.random.default_rng(0))
+    low, high = np.quantile(table.lookup(drawn), LATENCY_QUANTILES)
     return [float(one) for one in np.linspace(low, high, count + 2)[1:-1]]
 
 
