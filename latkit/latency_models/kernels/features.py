@@ -23,8 +23,9 @@ class KernelSpec:
     """A kernel cut from its network, with its properties that need no measurement."""
 
     key: str
-    """Key of its graph in the form that it has in a network."""
+    """Key of its graph."""
     graph: Graph
+    """The form that it has in a network, without transpositions that the runtime removes there."""
     timed: Graph
     """What is measured: the graph in the form that its dialect has for it (`measured_form`)."""
     kind: str
@@ -65,11 +66,15 @@ def kernel_specs(parts: Partition) -> list[KernelSpec]:
 
 
 def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
-    units, timed = units_of(part), measured_form(part)
+    timed = measured_form(part)
+    if timed is not part:
+        part = network_form(timed)
+        key = part.key
+    units = units_of(part)
     anchor = next((place for place, unit in enumerate(units) if unit.kind == kernel.anchor), 0)
     tensors = part.tensors()
     return KernelSpec(
-        key if timed is part else network_form(timed).key,
+        key,
         part,
         timed,
         kernel.kind,

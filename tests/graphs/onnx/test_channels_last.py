@@ -1,6 +1,7 @@
 """Quantized kernels of images, measured with the channels last."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -72,3 +73,12 @@ def test_a_pool_is_measured_as_beside_a_convolution(tmp_path: Path) -> None:
 def test_a_kernel_measured_with_transpositions_is_not_used(network: Graph) -> None:
     (spec, *_) = [spec for spec in kernel_specs(partition_graph(network, ())) if spec.anchor == "conv_int8"]
     assert timed_parts(spec.graph, ()) is None
+
+
+def test_a_transposition_that_the_runtime_removes_is_no_work(network: Graph) -> None:
+    (alone,) = [spec for spec in kernel_specs(partition_graph(network, ())) if spec.kind == "conv_depthwise_int8"]
+    whole = with_channels_last(alone.graph)
+    cut = replace(whole, nodes=whole.nodes[:-1], outputs=whole.nodes[-1].inputs)
+    (spec,) = kernel_specs(partition_graph(cut, {("transpose", "conv_depthwise_int8")}))
+    assert spec.kind == "transpose+conv_depthwise_int8"
+    assert (spec.key, spec.light, spec.timed) == (alone.key, alone.light, alone.timed)
