@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.ofa_note10 import ofa_25ms
+from benchmarks.ofa_note10 import NOTEBOOK, ofa_25ms, ofa_space, published_predictor, published_table
 from latkit import spaces
 from latkit.errors import UsageError
 from latkit.search.once_for_all.candidates import draw_at
@@ -65,3 +65,12 @@ def test_random_ones_of_a_latency_are_drawn_uniformly_and_searched_for_where_few
 @pytest.mark.skipif(not DATA.is_dir(), reason="Once-for-all's predictor and table are not there")
 def test_the_published_predictor_and_table_give_more_than_their_notebook_found() -> None:
     assert ofa_25ms(DATA, seeds=2)["accuracy"] >= 81.71
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="Once-for-all's predictor and table are not there")
+def test_the_notebooks_network_has_its_printed_accuracy_and_latency() -> None:
+    space = ofa_space()
+    table, architecture = published_table(space, DATA), space.architecture(NOTEBOOK)
+    accuracy = published_predictor(space, DATA)(table.arrays.features(np.array([architecture])))
+    assert accuracy == pytest.approx([0.8171], abs=5e-5)
+    assert 1e3 * table.total(architecture) == pytest.approx(24.73, abs=5e-3)
