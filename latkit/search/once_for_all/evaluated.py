@@ -127,10 +127,10 @@ def fit_predictor(
     order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
     held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
     learned = order[len(held) :]
-    by_loss = evaluations.score_by_loss(order)
     truth = np.array([evaluations.score(one) for one in held])
-    judged = _learn(macs, learned, evaluations, by_loss, seed)
+    judged = _learn(macs, learned, evaluations, evaluations.score_by_loss(learned), seed)
     report = judged.judge(macs.arrays.features(np.array(held)), truth, len(learned))
+    by_loss = evaluations.score_by_loss(order)
     return Fitted(_learn(macs, order, evaluations, by_loss, seed, judged.kind), report, by_loss)
 
 
