@@ -126,7 +126,7 @@ class WeightTrainer:
 
 def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: TrainingSettings) -> float:
     """The task's metric; as `metric_and_loss`."""
-    return metric_and_loss(module, data, images, fabric, settings)[0]
+    return _evaluated(module, data, images, fabric, settings)[0]
 
 
 def metric_and_loss(
@@ -136,12 +136,25 @@ def metric_and_loss(
 
     Several processes share the work, batch by batch, and all get the result. Raises BadFile.
     """
+    losses = torch.zeros((), device=fabric.device)
+    value, count = _evaluated(module, data, images, fabric, settings, losses)
+    return value, float(total(losses, fabric)) / count
+
+
+def _evaluated(
+    module: nn.Module,
+    data: DataSplit,
+    images: ImageSet,
+    fabric: Fabric,
+    settings: TrainingSettings,
+    losses: Tensor | None = None,
+) -> tuple[float, int]:
+    """The metric, and the number of images; the losses of this process's images are added to `losses`."""
     normalize = Normalize(data, fabric.device)
     was_training = module.training
     module.eval()
     task = TASKS.get(settings.task)
     counts = torch.zeros(task.metric.shape, dtype=torch.int64, device=fabric.device)
-    losses = torch.zeros((), device=fabric.device)
     batches = torch.split(torch.arange(len(images.labels)), settings.evaluation_batch_size)
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
@@ -149,10 +162,11 @@ def metric_and_loss(
             outputs = module(normalize(pixels.to(fabric.device)))
             targets = task.targets(images.labels[indices].to(fabric.device))
             counts += task.metric.counts(outputs, targets)  # asynchronous
-            losses += task.loss(outputs.float(), targets) * len(indices)
+            if losses is not None:
+                losses += task.loss(outputs.float(), targets) * len(indices)
     module.train(was_training)
     count = len(images.labels)
-    return task.metric.value(total(counts, fabric).cpu(), count), float(total(losses, fabric)) / count
+    return task.metric.value(total(counts, fabric).cpu(), count), count
 
 
 def device_module(module: ModuleType, fabric: Fabric) -> ModuleType:
