@@ -18,6 +18,7 @@ from latkit.errors import LatkitError
 from latkit.layout import FittedModels
 from latkit.layout.jobs import JobRecord, jobs_of
 from latkit.layout.targets import targets_of
+from latkit.search.tasks import DEFAULT_TASK, TASKS, Metric
 from latkit.workspace.devices import DeviceState, device_states
 
 MAX_SHOWN = 30
@@ -26,10 +27,10 @@ MAX_RECORD_BYTES = 2**24
 SECONDS_BETWEEN_READINGS = 3.0
 """Of all but the jobs. The view must not disturb what is measured on this machine."""
 FIELDS = (
-    *("space", "target_latency_s", "predicted_latency_s", "accuracy"),
+    *("space", "target_latency_s", "predicted_latency_s", "task"),
     *("network", "model", "emulated", "latency_ms"),
 )
-"""What is kept of a record."""
+"""What is kept of a record, beside its score."""
 
 KINDS = {
     "recipe.json": "search",
@@ -63,7 +64,8 @@ class SearchRow:
     requested_s: float | None = None
     predicted_s: float | None = None
     measured_s: float | None = None
-    accuracy: float | None = None
+    score: str = ""
+    """Title and value of the task's metric, for people."""
 
     @property
     def has_page(self) -> bool:
@@ -181,7 +183,7 @@ class Reader:
             _number(recipe, "target_latency_s"),
             _number(found, "predicted_latency_s"),
             _measured_s(measured.get("network")),
-            _number(found, "accuracy"),
+            _score(found),
         )
 
     def _profile(self, path: Path, troubles: list[str]) -> ProfileRow | None:
@@ -217,7 +219,8 @@ class Reader:
                 return str(error)
             if not isinstance(found, dict):
                 return f"{path}: expected a JSON object"
-            return {name: found[name] for name in FIELDS if name in found}
+            kept = (*FIELDS, *([metric.name] if (metric := _metric(found)) else []))
+            return {name: found[name] for name in kept if name in found}
 
         found = self._once(path, read)
         if isinstance(found, str):
@@ -249,6 +252,20 @@ def _changed_at(path: Path) -> float:
 def _number(document: dict[str, Any], name: str) -> float | None:
     value = document.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _metric(document: dict[str, Any]) -> Metric | None:
+    """Of the task of a record; None for one that is not installed. No torch is imported for one of latkit's own."""
+    with suppress(LatkitError):
+        return TASKS.get(document.get("task", DEFAULT_TASK)).metric
+    return None
+
+
+def _score(result: dict[str, Any]) -> str:
+    """The score of a finished search; empty where there is none."""
+    metric = _metric(result)
+    value = None if metric is None else _number(result, metric.name)
+    return "" if metric is None or value is None else f"{metric.title} {metric.format(value, 2)}"
 
 
 def _measured_s(network: object) -> float | None:

@@ -195,8 +195,8 @@ def _search_row(row: SearchRow, running: set[str]) -> Html:
         "measured": row.measured_s,
     }
     shown = [f"{name} {latency(value)}" for name, value in figures.items() if value is not None]
-    if row.accuracy is not None:
-        shown.append(f"accuracy {100 * row.accuracy:.2f} %")
+    if row.score:
+        shown.append(row.score)
     badge = _badge("finished", "good") if row.is_finished else _badge("not finished", "")
     if row.name in running:
         badge = _badge("running", "busy")

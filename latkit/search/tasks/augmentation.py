@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Transform:
         """Images (N, C, H, W), or masks of that shape, cropped and mirrored. `fill` is the value of padded pixels."""
         if self.offsets is not None:
             images = _crop(images, self.padding, self.offsets, fill)
-        return images if self.mirrored is None else torch.where(self.mirrored, images.flip(3), images)
+        return images if self.mirrored is None else images.flip(3).where(self.mirrored, images)
 
 
 def draw_transform(
@@ -40,6 +42,8 @@ def draw_transform(
 
     The draws are the same as in the full batch of `batch_size` images.
     """
+    import torch
+
     padding, device = augmentation.padding, generator.device
     offsets = mirrored = None
     if padding:
@@ -51,6 +55,8 @@ def draw_transform(
 
 def _crop(images: Tensor, padding: int, offsets: Tensor, fill: int) -> Tensor:
     """Crop every image at its own offset, (2, N, 1), from a padded one."""
+    import torch
+
     count, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, (padding,) * 4, value=fill)
     rows = (offsets[0] + torch.arange(height, device=images.device)).unsqueeze(2)  # (N, H, 1)

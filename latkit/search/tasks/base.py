@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from latkit.ops import Shape
 from latkit.search.tasks.augmentation import Transform
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Metric(ABC):
@@ -48,9 +50,9 @@ class Metric(ABC):
         """Title of an axis of displayed values."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
-    def format(self, value: float) -> str:
+    def format(self, value: float, decimals: int = 1) -> str:
         """A value for people."""
-        return f"{self.scale * value:.1f} {self.unit}".strip()
+        return f"{self.scale * value:.{decimals}f} {self.unit}".strip()
 
     def rank(self, value: float) -> float:
         """A number that is larger for a better value."""

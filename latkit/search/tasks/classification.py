@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
 
 from latkit.ops import Shape
 from latkit.search.tasks.augmentation import Transform
 from latkit.search.tasks.base import Metric, Task
+from latkit.search.tasks.names import DEFAULT_METRIC, DEFAULT_TASK
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Accuracy(Metric):
     """Share of images whose highest score is that of their label."""
 
-    name = title = "accuracy"
+    name = title = DEFAULT_METRIC
 
     def counts(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The number of images classified correctly, of scores (N, classes) and labels (N,)."""
@@ -27,7 +30,7 @@ class Accuracy(Metric):
 class Classification(Task):
     """Outputs are scores (N, classes), targets are labels (N,), int64."""
 
-    name = "classification"
+    name = DEFAULT_TASK
     metric = Accuracy()
 
     def output_shape(self, image_shape: Shape, classes: int) -> Shape:  # noqa: ARG002
@@ -44,6 +47,8 @@ class Classification(Task):
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Cross-entropy with label smoothing."""
+        from torch.nn import functional as F
+
         return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
     def distillation_loss(self, outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
@@ -51,6 +56,8 @@ class Classification(Task):
 
         T^2 makes the size of its gradients independent of T.
         """
+        from torch.nn import functional as F
+
         ours = F.log_softmax(outputs.float() / temperature, -1)
         theirs = F.log_softmax(taught.float() / temperature, -1)
         return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from latkit._registry import Registry
 from latkit.search.tasks.base import Task
-
-DEFAULT_TASK = "classification"
+from latkit.search.tasks.names import DEFAULT_TASK
 
 TASKS: Registry[Task] = Registry(
     "task", "latkit.tasks", Task, {DEFAULT_TASK: "latkit.search.tasks.classification:CLASSIFICATION"}

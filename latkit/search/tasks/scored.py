@@ -9,7 +9,8 @@ from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer,
 
 from latkit.errors import UsageError
 from latkit.search.tasks.base import Metric
-from latkit.search.tasks.registry import DEFAULT_TASK, TASKS
+from latkit.search.tasks.names import DEFAULT_TASK
+from latkit.search.tasks.registry import TASKS
 
 
 class Scored(BaseModel):
@@ -30,13 +31,10 @@ class Scored(BaseModel):
         """Take the score from the field that has the metric's name."""
         if not isinstance(stored, Mapping) or "score" in stored:
             return stored
-        try:
-            name = TASKS.get(stored.get("task", DEFAULT_TASK)).metric.name
-        except UsageError as error:
-            raise ValueError(str(error)) from error
+        name = metric_name_of(stored)
         if name not in stored:
             raise ValueError(f"no {name}")
-        return {("score" if field == name else field): value for field, value in stored.items()}
+        return renamed(stored, {name: "score"})
 
     @model_validator(mode="after")
     def _is_in_range(self) -> Scored:
@@ -49,7 +47,20 @@ class Scored(BaseModel):
 
     @model_serializer(mode="wrap")
     def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = {(self.metric.name if field == "score" else field): value for field, value in handler(self).items()}
+        fields = renamed(handler(self), {"score": self.metric.name})
         if self.task == DEFAULT_TASK:
             fields.pop("task", None)  # as earlier versions wrote it
         return fields
+
+
+def metric_name_of(stored: object) -> str:
+    """The name of the metric of a stored record's task. Raises ValueError for an unknown task."""
+    try:
+        return TASKS.get(stored.get("task", DEFAULT_TASK) if isinstance(stored, Mapping) else DEFAULT_TASK).metric.name
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+def renamed(stored: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A record with some fields under other names, in the same order."""
+    return {names.get(field, field): value for field, value in stored.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -71,3 +73,11 @@ def test_recipes_of_other_tasks_differ_and_those_of_earlier_versions_do_not(
     assert "settings.task" not in usual.consequential(versions=True)
     assert usual.difference(other) == ("settings.task", None, "repaint")
     assert usual.identity != other.identity
+
+
+def test_the_metric_of_a_task_needs_no_torch() -> None:
+    code = (
+        "from latkit.search.tasks import TASKS; print(TASKS.get('classification').metric.title, 'torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", f"import sys; {code}"], capture_output=True, text=True, check=True)
+    assert found.stdout == "accuracy False\n"
