@@ -30,7 +30,6 @@ from latkit.search.quantization.run import Quantizer
 from latkit.search.quantization.user_network import network_of_file
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
-from latkit.search.tasks import DEFAULT_TASK
 from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.precisions import common_precisions, network_precisions, uniform_policy
 from latkit.tables import LatencyTable
@@ -65,12 +64,13 @@ def quantize(
 
     Missing measurements of ops and boundaries are collected first. Everything is saved in `search/NAME/`; the same
     request goes on where it was interrupted. Raises UsageError for a network that is quantized already or is no chain,
-    a precision that the target does not execute, calibration images of another shape, a bound on energy, and a network
-    of another task; TargetOutOfReach for a bound below the cheapest policy.
+    a precision that the target does not execute, calibration images of another shape, a bound on energy, and another
+    task than the network's; TargetOutOfReach for a bound below the cheapest policy.
     """
     folder = workspace.search_dir(request.output_name)
     request.check_bound()
     network, images = _trained(workspace, request, trained, data)
+    request = _of_task(request, network.task)
     space = network_precisions(network.network, request.precisions)
     if images.shape != network.network.input_shape:
         raise UsageError(
@@ -123,7 +123,7 @@ class _Work:
             bound=inputs.bound,
             settings=inputs.settings,
             winner=winner,
-            judged_accuracy=dict(judged),
+            judged_scores=dict(judged),
             layers=self._layers(policies[winner], divergences),
             variants={name: self._variant(name, policies, measured[name]) for name in policies},
         )
@@ -149,8 +149,8 @@ class _Work:
             predicted_ms=measured.network.predicted_ms,
             measured_ms=measured.network.measured_ms,
             size_mb=self.size.total(policy) / 1e6,
-            simulated_accuracy=self.quantizer.simulated_accuracy(simulated),
-            accuracy=self.quantizer.file_accuracy(runtime, path),
+            simulated_score=self.quantizer.simulated_score(simulated),
+            score=self.quantizer.file_score(runtime, path),
             file=path.name,
         )
 
@@ -186,17 +186,6 @@ def size_table(space: ChainSpace) -> SizeTable:
     return SizeTable(space.name, space.key, rows, float(sum(op.parameter_bytes for op in fixed_ops(space))))
 
 
-def _check_task(name: str, recipe: Path) -> None:
-    """Raise UsageError for a network of another task: policies are judged by the accuracy of classes."""
-    if not recipe.exists():
-        return  # reading the network names what is missing
-    task = load_record(Recipe, recipe).settings.task
-    if task != DEFAULT_TASK:
-        raise UsageError(
-            f"expected a network of the task {DEFAULT_TASK} to quantize, but that of search {name} has the task {task}"
-        )
-
-
 def _trained(
     workspace: MeasuringWorkspace, request: QuantizeRequest, trained: TrainedNetwork | None, data: DataSplit | None
 ) -> tuple[TrainedNetwork, DataSplit]:
@@ -207,16 +196,22 @@ def _trained(
             raise UsageError(f"expected --data, the images that {path} was trained on, but found none")
         channels, *_, size = read_chain(path).network.input_shape
         images = data or load_data(str(request.data), size, channels)
-        return network_of_file(path, images), images
+        return network_of_file(path, images, task=request.settings.task), images
     if trained is None:
-        folder = workspace.search_dir(request.model)
-        _check_task(request.model, folder / FILES["recipe"])
-        trained = load_network(folder)
+        trained = load_network(workspace.search_dir(request.model))
     if data is None:
         recipe = workspace.search_dir(request.model) / FILES["recipe"]
         channels, *_, size = trained.network.input_shape
         data = load_data(request.data or load_record(Recipe, recipe).data.source, size, channels)
     return trained, data
+
+
+def _of_task(request: QuantizeRequest, task: str) -> QuantizeRequest:
+    """The request with the network's task in its settings. Raises UsageError where they name another one."""
+    settings = request.settings
+    if "task" in settings.model_fields_set and settings.task != task:
+        raise UsageError(f"expected the task {task}, that {request.model} was trained for, but found {settings.task}")
+    return request.model_copy(update={"settings": settings.model_copy(update={"task": task})})
 
 
 def fit_precisions(

@@ -40,7 +40,7 @@ def layer(op: str, precision: str, boundary_ms: float) -> LayerPolicy:
 
 def test_a_quantization_has_a_page_with_its_policy_and_boundaries(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path)
-    variant = Variant(predicted_ms=0.05, measured_ms=0.04, size_mb=1.5, accuracy=0.625, file="exact.onnx")
+    variant = Variant(predicted_ms=0.05, measured_ms=0.04, size_mb=1.5, score=0.625, file="exact.onnx")
     result = QuantizeResult(
         target="here/onnxruntime-t1-fp32-b1",
         network="net <b>",
@@ -49,7 +49,7 @@ def test_a_quantization_has_a_page_with_its_policy_and_boundaries(tmp_path: Path
         bound=0.06,
         settings=QuantizeSettings(),
         winner="exact",
-        judged_accuracy={"exact": 0.75},
+        judged_scores={"exact": 0.75},
         layers=(layer("conv <i>", "int8", 0.0), layer("pool", "fp32", 0.0077)),
         variants={"exact": variant, "fp32": variant},
     )

@@ -15,16 +15,20 @@ from latkit.errors import TargetOutOfReach, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network, make_op
 from latkit.progress import Silent
+from latkit.report.write import page_about
 from latkit.search import TrainedNetwork, load_data
 from latkit.search.data import DataSplit
 from latkit.search.quantization.evaluator import JudgedImages
 from latkit.search.quantization.finetune import Finetuning, finetune
 from latkit.search.quantization.folder import begin
 from latkit.search.quantization.problem import PolicyProblem
-from latkit.search.quantization.records import QuantizeInputs, QuantizeSettings
+from latkit.search.quantization.records import QUANTIZED_FILE, QuantizeInputs, QuantizeResult, QuantizeSettings
 from latkit.search.quantization.run import Quantizer
 from latkit.search.quantization.simulation import SimulatedNetwork
 from latkit.search.quantization.user_network import network_of_file, network_of_module
+from latkit.search.records.base import load_record
+from latkit.search.tasks import TASKS, Metric, Task
+from latkit.search.tasks.classification import Classification
 from latkit.spaces.precisions import network_precisions, uniform_policy
 from latkit.targets import Target
 from latkit.workspace import Workspace
@@ -94,6 +98,47 @@ def test_equal_policies_are_decided_by_their_cost(digits: DataSplit) -> None:
     policies = {name: uniform_policy(space, name) for name in ("fp32", "int8")}
     assert quantizer.winner(given, policies, {"fp32": 0.9, "int8": 0.896}) == "int8"
     assert quantizer.winner(given, policies, {"fp32": 0.9, "int8": 0.89}) == "fp32"
+
+
+@pytest.fixture
+def loss_of_rank(monkeypatch: pytest.MonkeyPatch) -> Task:
+    """A task whose metric is the mean rank of the label among the scores, 0 to 9: less is better."""
+
+    class MeanRank(Metric):
+        name, title, larger_is_better, scale, unit, highest, shape = "mean_rank", "mean rank", False, 1.0, "", 9.0, (1,)
+
+        def counts(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            own = outputs.gather(1, targets[:, None])
+            return (outputs > own).sum().reshape(1)
+
+        def value(self, counts: torch.Tensor, images: int) -> float:
+            return float(counts.sum()) / images
+
+    class Ranked(Classification):
+        name, metric = "ranked", MeanRank()
+
+    monkeypatch.setitem(TASKS._loaded, "ranked", Ranked())
+    return TASKS.get("ranked")
+
+
+def test_a_network_of_another_task_is_judged_by_its_metric(
+    tmp_path: Path, register, digits: DataSplit, loss_of_rank: Task
+) -> None:  # type: ignore[no-untyped-def]
+    workspace = Workspace.init(tmp_path)
+    register(workspace.devices_dir, tmp_path / "agent")
+    target = Target(next(workspace.devices_dir.glob("*.toml")).stem, "onnxruntime")
+    state = build_module(NETWORK).state_dict()
+    network = TrainedNetwork(NETWORK, state, digits.mean, digits.std, digits.class_names, loss_of_rank.name)
+    run = workspace.quantize(request(target=target), trained=network, data=digits)
+    assert load_record(QuantizeResult, run.folder / QUANTIZED_FILE) == run.result
+    variants = run.document()["variants"]
+    assert all(0 < one["mean_rank"] <= 9 and one["simulated_mean_rank"] for one in variants.values())
+    judged = run.document()["judged_mean_rank"]
+    assert judged[run.result.winner] <= min(judged.values()) + SETTINGS.tolerance, "less is better"
+    assert "mean rank of the file" in page_about(workspace, "tiny-quantized", tmp_path)
+    settings = QuantizeSettings(task="classification")
+    with pytest.raises(UsageError, match="expected the task ranked, that tiny was trained for"):
+        workspace.quantize(request(target=target, settings=settings, name="x"), trained=network, data=digits)
 
 
 def test_training_goes_on_from_its_checkpoint(tmp_path: Path, digits: DataSplit) -> None:

@@ -67,9 +67,9 @@ def quantize(
         rows.append(row | {f"{one}_us": 1e3 * ms for one, ms in zip(layer.precisions, layer.ms, strict=True)})
         rows[-1]["boundary_us"] = 1e3 * layer.boundary_ms
     show_table(f"policy {run.result.winner}", rows)
-    shown = ("predicted_ms", "measured_ms", "size_mb", "simulated_accuracy", "accuracy")
-    variants = run.result.variants.items()
-    show_table("files", [{"file": name, **{one: getattr(found, one) for one in shown}} for name, found in variants])
+    variants = document["variants"]  # with scores under the metric's name
+    shown = [{"file": name} | {field: one[field] for field in one if field != "file"} for name, one in variants.items()]
+    show_table("files", shown)
     say(f"files in {run.folder}")
 
 

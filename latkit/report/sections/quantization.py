@@ -59,12 +59,12 @@ def _headline(result: QuantizeResult) -> dict[str, object]:
     figures["measured"] = f"{digits(winner.measured_ms)} ms" if winner.measured_ms else None
     if before is not None and before.measured_ms and winner.measured_ms:
         figures["of the time of fp32"] = f"{winner.measured_ms / before.measured_ms:.2f}×"
-    figures["accuracy of the file"] = _percent(winner.accuracy)
+    figures[f"{result.metric.title} of the file"] = _score(result, winner.score)
     return figures
 
 
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.2f} %"
+def _score(result: QuantizeResult, value: float | None) -> str | None:
+    return None if value is None else result.metric.format(value, 2)
 
 
 def _drawn(result: QuantizeResult) -> Html:
@@ -130,10 +130,11 @@ def _cell(found: tuple[float, float] | None) -> str:
 
 def _files(result: QuantizeResult) -> Html:
     rows = [_row(name, one, result) for name, one in result.variants.items()]
-    columns = ("file", "predicted, ms", "measured, ms", "error", "size, MB", "simulated", "accuracy", "judged")
+    metric = result.metric
+    columns = ("file", "predicted, ms", "measured, ms", "error", "size, MB", "simulated", metric.title, "judged")
     note = (
-        "Accuracy is that of the file, run on test images; simulated, of the network that it was written from. Judged: "
-        "on training images, before the policy was trained."
+        f"{metric.heading} is that of the file, run on test images; simulated, of the network that it was written "
+        "from. Judged: on training images, before the policy was trained."
     )
     return join([paragraph(note), table(columns, rows)])
 
@@ -147,5 +148,5 @@ def _row(name: str, one: Variant, result: QuantizeResult) -> tuple[str, ...]:
         ABSENT if error is None else f"{error:+.1f} %",
         digits(one.size_mb),
     )
-    accuracies = (one.simulated_accuracy, one.accuracy, result.judged_accuracy.get(name))
-    return (*cells, *(_percent(value) or ABSENT for value in accuracies))
+    scores = (one.simulated_score, one.score, result.judged_scores.get(name))
+    return (*cells, *(_score(result, value) or ABSENT for value in scores))

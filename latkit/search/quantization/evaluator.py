@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.quantization.simulation import SimulatedNetwork
+from latkit.search.tasks import Task
 from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.precisions import policy_names
 
@@ -40,11 +40,15 @@ class JudgedImages:
 
 
 class QuantizedEvaluator(Evaluator):
-    """Accuracy on training images, and the mean divergence KL(fp32 || quantized) of the class probabilities."""
+    """The task's metric on training images, and how far the outputs diverge from those before quantization.
 
-    def __init__(self, space: ChainSpace, network: SimulatedNetwork, images: JudgedImages) -> None:
+    The divergence is the task's loss of distillation at temperature 1: for classes, the mean KL(fp32 || quantized) of
+    their probabilities.
+    """
+
+    def __init__(self, space: ChainSpace, network: SimulatedNetwork, images: JudgedImages, task: Task) -> None:
         """Takes the ranges of activations from the calibration images."""
-        self.space, self.network, self.images = space, network.eval(), images
+        self.space, self.network, self.images, self.task = space, network.eval(), images, task
         self.name = f"quantized {space.key[:8]}"
         network.calibrate(images.calibration)
         network.set_policy(["fp32"] * len(network.ops()))
@@ -52,13 +56,13 @@ class QuantizedEvaluator(Evaluator):
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """`accuracy`, 0 to 1, and `divergence`, in nats."""
-        return ("accuracy", "divergence")
+        """The metric of the task, and `divergence`, in nats."""
+        return (self.task.metric.name, "divergence")
 
     @property
-    def original_accuracy(self) -> float:
-        """Accuracy on the same images before quantization."""
-        return self._accuracy(self._original)
+    def original_score(self) -> float:
+        """The metric on the same images before quantization."""
+        return self._score(self._original)
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per policy. There is one effort."""
@@ -80,14 +84,14 @@ class QuantizedEvaluator(Evaluator):
     def _judge(self, policy: Architecture) -> Verdict:
         self.network.set_policy(policy_names(self.space, policy))
         outputs = self._outputs()
-        original, changed = F.log_softmax(self._original, 1), F.log_softmax(outputs, 1)
-        divergence = F.kl_div(changed, original, reduction="batchmean", log_target=True)
-        quantities = {"accuracy": self._accuracy(outputs), "divergence": max(float(divergence), 0.0)}
+        divergence = self.task.distillation_loss(outputs, self._original, 1.0)
+        quantities = {self.task.metric.name: self._score(outputs), "divergence": max(float(divergence), 0.0)}
         return Verdict(quantities, {"evaluations": 1.0})
 
     def _outputs(self) -> Tensor:
         with torch.inference_mode():
             return torch.cat([self.network(batch) for batch in torch.split(self.images.images, BATCH)])
 
-    def _accuracy(self, outputs: Tensor) -> float:
-        return float((outputs.argmax(1) == self.images.labels).double().mean())
+    def _score(self, outputs: Tensor) -> float:
+        metric, targets = self.task.metric, self.task.targets(self.images.labels)
+        return metric.value(metric.counts(outputs, targets), len(targets))

@@ -38,6 +38,7 @@ def finetune(simulated: SimulatedNetwork, data: DataSplit, teacher: TrainedNetwo
     if settings.epochs == 0:
         return
     chosen = SearchSettings.make(
+        task=teacher.task,
         seed=settings.seed,
         training_epochs=settings.epochs,
         training_learning_rate=settings.learning_rate,

@@ -18,7 +18,7 @@ from latkit.search.strategies.base import Strategy
 from latkit.spaces import Architecture
 
 REWARD_SCALE = 0.1
-"""Lambda of the reward, for an accuracy in percent (section 3.5)."""
+"""Lambda of the reward, for a score in percent (section 3.5)."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class HaqSettings:
     """Episodes of uniformly drawn actions before the agent acts."""
     original: float = 0.0
     """The goal's value of the network before it is quantized."""
+    scale: float = 100.0
+    """Factor of the goal's value that gives percent."""
     agent: AgentSettings = field(default_factory=AgentSettings)
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class HaqPolicy(Strategy):
         actions = self._pending.pop(0)
         if verdict.failure:
             return
-        reward = REWARD_SCALE * 100 * (self.goals.goals[0].value(verdict) - self.settings.original)
+        reward = REWARD_SCALE * self.settings.scale * (self.goals.goals[0].value(verdict) - self.settings.original)
         states = [self._state(place, actions[place - 1] if place else 0.0) for place in range(len(actions))]
         episode = [
             Transition(state, action, reward, states[min(place + 1, len(states) - 1)], place + 1 == len(states))

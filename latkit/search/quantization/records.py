@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from latkit._io.fields import Seed
 from latkit.search.records.base import Record
 from latkit.search.records.result import Positive
+from latkit.search.tasks import DEFAULT_TASK, TASKS, Metric
+from latkit.search.tasks.scored import metric_name_of, renamed
 
 QUANTIZED_FILE = "quantized.json"
 INPUTS_FILE = "inputs.json"
@@ -25,7 +28,7 @@ class QuantizeSettings(Record):
     judged_images: int = Field(default=2048, ge=1)
     """Training images on which policies are judged; they do not overlap with those of the calibration."""
     tolerance: float = Field(default=0.005, ge=0, le=1)
-    """Policies whose judged accuracy differs by no more are equal: of these the cheapest wins."""
+    """Policies whose judged score differs by no more are equal: of these the cheapest wins."""
     episodes: int = Field(default=120, ge=1)
     """Of HAQ's agent."""
     epochs: int = Field(default=1, ge=0)
@@ -33,6 +36,13 @@ class QuantizeSettings(Record):
     learning_rate: float = Field(default=0.002, gt=0)
     test_images: int = Field(default=10_000, ge=1)
     """Maximum number of test images on which files are run."""
+    task: str = DEFAULT_TASK
+    """Of a network from a file; that of a search is in its recipe."""
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As earlier versions wrote them, if they can."""
+        return {name: value for name, value in handler(self).items() if (name, value) != ("task", DEFAULT_TASK)}
 
 
 class QuantizeInputs(Record):
@@ -65,14 +75,14 @@ class LayerPolicy(Record):
 
 
 class Variant(Record):
-    """One file: its latency on the target, and its accuracy as run."""
+    """One file: its latency on the target, and its score as run. The result stores scores under the metric's name."""
 
     predicted_ms: Positive
     measured_ms: Positive | None = None
     size_mb: Positive
-    simulated_accuracy: float | None = None
+    simulated_score: float | None = None
     """On the test images that the file is run on."""
-    accuracy: float | None = None
+    score: float | None = None
     file: str = ""
 
 
@@ -87,10 +97,41 @@ class QuantizeResult(Record):
     bound: Positive
     settings: QuantizeSettings
     winner: str
-    """The cheapest policy whose judged accuracy is within the tolerance of the best: `exact`, `haq`, `fastest`, or a
+    """The cheapest policy whose judged score is within the tolerance of the best: `exact`, `haq`, `fastest`, or a
     uniform precision that meets the bound."""
-    judged_accuracy: dict[str, float]
-    """Accuracy on the judged training images of each policy, after quantization without training."""
+    judged_scores: dict[str, float]
+    """The task's metric on the judged training images of each policy, after quantization without training."""
     layers: tuple[LayerPolicy, ...]
     variants: dict[str, Variant]
     """`fp32`, one for each uniform precision, `exact`, `haq`, and `fastest`, the one of the least predicted cost."""
+
+    @property
+    def metric(self) -> Metric:
+        """What scores are values of."""
+        return TASKS.get(self.settings.task).metric
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, stored: Any) -> Any:
+        """Take the scores from the fields that have the metric's name."""
+        if not isinstance(stored, Mapping) or "judged_scores" in stored:
+            return stored
+        settings, variants = stored.get("settings"), stored.get("variants")
+        fields = {to: name for name, to in _fields(metric_name_of(settings)).items()}
+        found = renamed(stored, fields)
+        if isinstance(variants, Mapping):
+            found["variants"] = {
+                name: renamed(one, fields) if isinstance(one, Mapping) else one for name, one in variants.items()
+            }
+        return found
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = _fields(self.metric.name)
+        stored = renamed(handler(self), fields)
+        return stored | {"variants": {name: renamed(one, fields) for name, one in stored["variants"].items()}}
+
+
+def _fields(metric: str) -> dict[str, str]:
+    """The stored names of fields with scores."""
+    return {"score": metric, "simulated_score": f"simulated_{metric}", "judged_scores": f"judged_{metric}"}

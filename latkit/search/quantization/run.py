@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from latkit.progress import Progress
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.quantization import Quantization
 from latkit.search.data import DataSplit, Normalize
-from latkit.search.goals import Goals
+from latkit.search.goals import Goal, Goals
 from latkit.search.history import Entry
 from latkit.search.loop import Budget, LoopOptions, search
 from latkit.search.quantization.evaluator import BATCH, JudgedImages, QuantizedEvaluator
@@ -24,6 +25,7 @@ from latkit.search.quantization.haq import HaqPolicy, HaqSettings
 from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import EPISODES_FILE, QuantizeSettings
 from latkit.search.quantization.simulation import SimulatedNetwork
+from latkit.search.tasks import TASKS, Task
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Architecture
 from latkit.spaces.precisions import common_precisions, policy_names, uniform_policy
@@ -43,6 +45,11 @@ class Quantizer:
         settings = self.settings
         self.images = JudgedImages.of(self.data, settings.calibration_images, settings.judged_images, settings.seed)
 
+    @property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        return TASKS.get(self.trained.task)
+
     def simulated(self) -> SimulatedNetwork:
         """The network with its trained weights, calibrated."""
         found = SimulatedNetwork(self.trained.network, self.trained.layers)
@@ -52,32 +59,37 @@ class Quantizer:
     def policies(
         self, problem: PolicyProblem, folder: Path
     ) -> tuple[Mapping[str, Architecture], Mapping[str, float], list[list[float]]]:
-        """Policies that meet the bound, the judged accuracy of each, and the divergence of every op and precision.
+        """Policies that meet the bound, the judged score of each, and the divergence of every op and precision.
 
         The exact policy, HAQ's, the cheapest, and the uniform ones. HAQ's episodes are saved in the folder, and resumed
         from there.
         """
-        evaluator = QuantizedEvaluator(problem.space, self.simulated(), self.images)
+        evaluator = QuantizedEvaluator(problem.space, self.simulated(), self.images, self.task)
         divergences = evaluator.sensitivities()
         exact = best_policy(problem, [[-value for value in row] for row in divergences])
-        settings = HaqSettings(self.settings.episodes, original=evaluator.original_accuracy)
-        strategy = HaqPolicy(problem, Goals.parse("accuracy:max"), self.settings.seed, settings)
+        metric = self.task.metric
+        original = metric.rank(evaluator.original_score)
+        settings = HaqSettings(self.settings.episodes, original=original, scale=metric.scale)
+        strategy = HaqPolicy(
+            problem, Goals((Goal(metric.name, metric.larger_is_better),)), self.settings.seed, settings
+        )
         shown = LoopOptions(folder / EPISODES_FILE, on_entry=self._show)
         best = search(strategy, evaluator, Budget(), shown).best
         policies = {"exact": exact} | ({"haq": best.architecture} if best else {}) | {"fastest": problem.cheapest}
         uniform = {name: uniform_policy(problem.space, name) for name in common_precisions(problem.space)}
         policies |= {name: policy for name, policy in uniform.items() if problem.meets(policy)}
         judged = dict(zip(policies, evaluator.judge(list(policies.values())), strict=True))
-        return policies, {name: one.quantities["accuracy"] for name, one in judged.items()}, divergences
+        return policies, {name: one.quantities[metric.name] for name, one in judged.items()}, divergences
 
     def _show(self, entry: Entry) -> None:
         self.progress.advance("episodes", entry.number + 1, self.settings.episodes)
 
     def winner(self, problem: PolicyProblem, policies: Mapping[str, Architecture], judged: Mapping[str, float]) -> str:
-        """The cheapest of the policies whose judged accuracy is within the tolerance of the best; of equal ones the
+        """The cheapest of the policies whose judged score is within the tolerance of the best; of equal ones the
         first."""
-        least = max(judged.values()) - self.settings.tolerance
-        return min((name for name in judged if judged[name] >= least), key=lambda name: problem.cost(policies[name]))
+        ranks = {name: self.task.metric.rank(score) for name, score in judged.items()}
+        least = max(ranks.values()) - self.settings.tolerance
+        return min((name for name in ranks if ranks[name] >= least), key=lambda name: problem.cost(policies[name]))
 
     def train(self, problem: PolicyProblem, policy: Architecture, checkpoint: Path) -> SimulatedNetwork:
         """The network in a policy's precisions, after quantization-aware training; goes on from the checkpoint."""
@@ -95,23 +107,26 @@ class Quantizer:
         plan = Quantization(precisions_of(network), calibration_batches(self.images.calibration))
         export_quantized(runtime, simulated.plain(), network.input_shape, plan, path)
 
-    def test_images(self) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def _test_images(self) -> tuple[Tensor, Tensor]:
         """Normalized test images (N, C, H, W) and their labels."""
         count = min(len(self.data.test.labels), self.settings.test_images)
         indices = torch.arange(count)
         return Normalize(self.data, torch.device("cpu"))(self.data.test.fetch(indices)), self.data.test.labels[indices]
 
-    def file_accuracy(self, runtime: Runtime, path: Path) -> float:
-        """Accuracy on the test images, by running the file on this machine image by image."""
-        images, labels = self.test_images()
+    def file_score(self, runtime: Runtime, path: Path) -> float:
+        """The metric on the test images, by running the file on this machine image by image."""
         run = runtime.load(path)
-        pairs = zip(images, labels.tolist(), strict=True)
-        right: int = sum(int(run(image[None].contiguous()).argmax()) == label for image, label in pairs)
-        return right / len(labels)
+        return self._score(lambda image: run(image.contiguous()), 1)
 
-    def simulated_accuracy(self, simulated: SimulatedNetwork) -> float:
+    def simulated_score(self, simulated: SimulatedNetwork) -> float:
         """The same by simulation."""
-        images, labels = self.test_images()
         with torch.inference_mode():
-            outputs = torch.cat([simulated(batch) for batch in torch.split(images, BATCH)])
-        return float((outputs.argmax(1) == labels).double().mean())
+            return self._score(simulated, BATCH)
+
+    def _score(self, run: Callable[[Tensor], Tensor], batch: int) -> float:
+        images, labels = self._test_images
+        counts = torch.zeros(self.task.metric.shape, dtype=torch.int64)
+        for part, of_part in zip(torch.split(images, batch), torch.split(labels, batch), strict=True):
+            counts += self.task.metric.counts(run(part), self.task.targets(of_part))
+        return self.task.metric.value(counts, len(labels))

@@ -15,13 +15,14 @@ from latkit.errors import BadFile, UsageError
 from latkit.nn import example_input
 from latkit.runtimes import get_runtime
 from latkit.search.data import DataSplit
+from latkit.search.tasks import DEFAULT_TASK
 from latkit.search.training.trained_network import TrainedNetwork
 
 MAX_DIFFERENCE = 1e-3
 """Maximum difference of outputs, relative to the largest: what rounding makes is far less."""
 
 
-def network_of_file(path: Path, data: DataSplit, name: str = "") -> TrainedNetwork:
+def network_of_file(path: Path, data: DataSplit, name: str = "", task: str = DEFAULT_TASK) -> TrainedNetwork:
     """The chain of an ONNX file that takes normalized images (N, C, H, W), with the classes of the data.
 
     Raises BadFile, and UsageError for what is no chain of latkit's ops, or has other classes.
@@ -30,7 +31,7 @@ def network_of_file(path: Path, data: DataSplit, name: str = "") -> TrainedNetwo
     if chain.network.input_shape != data.shape:
         raise UsageError(f"{path}: expected images of {data.shape}, those of the data, but it takes "
                          f"{chain.network.input_shape}")  # fmt: skip
-    found = TrainedNetwork(chain.network, chain.weights, data.mean, data.std, data.class_names)
+    found = TrainedNetwork(chain.network, chain.weights, data.mean, data.std, data.class_names, task)
     _check_outputs(path, found.layers, chain)
     return found
 
@@ -52,9 +53,9 @@ def _check_outputs(path: Path, layers: nn.Module, chain: Chain) -> None:
         )
 
 
-def network_of_module(module: nn.Module, data: DataSplit, name: str = "") -> TrainedNetwork:
+def network_of_module(module: nn.Module, data: DataSplit, name: str = "", task: str = DEFAULT_TASK) -> TrainedNetwork:
     """The same of a torch module, which is exported as ONNX first. It is not changed."""
     with tempfile.TemporaryDirectory(prefix="latkit-") as folder:
         path = Path(folder, "module.onnx")
         get_runtime("onnxruntime").export(for_inference(module), (example_input(data.shape),), path)
-        return network_of_file(path, data, name or type(module).__name__)
+        return network_of_file(path, data, name or type(module).__name__, task)

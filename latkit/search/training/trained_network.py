@@ -16,10 +16,11 @@ from latkit.nn import build_module
 from latkit.ops import Network
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES, Recipe, TeacherFacts
+from latkit.search.tasks import DEFAULT_TASK, TASKS
 
 
 class TrainedNetwork(nn.Module):
-    """Class scores (N, classes) from raw images: (N, C, H, W), uint8, or floats from 0 to 255.
+    """Outputs of the task, such as class scores (N, classes), from raw images: (N, C, H, W), uint8, or 0 to 255.
 
     Always in evaluation mode, its weights without gradients. The images are normalized inside: `(image / 255 - mean) /
     std`, per channel. Raises UsageError where weights or classes do not fit the network.
@@ -35,16 +36,17 @@ class TrainedNetwork(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         class_names: Sequence[str],
+        task: str = DEFAULT_TASK,
     ) -> None:
         super().__init__()
         self.network = network
-        self.class_names = tuple(class_names)
+        self.class_names, self.task = tuple(class_names), task
         self.layers = build_module(network)
         try:
             self.layers.load_state_dict(dict(weights))
         except RuntimeError as error:
             raise UsageError(f"expected weights of {network.title}, but found others: {error}") from error
-        if network.output_shape != (len(self.class_names),):
+        if network.output_shape != TASKS.get(task).output_shape(network.input_shape, len(self.class_names)):
             raise UsageError(f"expected {network.output_shape[0]} class names, but found {len(self.class_names)}")
         shape = (1, network.input_shape[0], 1, 1)
         self.register_buffer("mean", torch.tensor(mean).view(shape) * 255)
@@ -52,7 +54,7 @@ class TrainedNetwork(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalize and classify."""
+        """Normalize, and compute the outputs."""
         scores: Tensor = self.layers((images - self.mean) / self.std)
         return scores
 
@@ -90,7 +92,8 @@ def load_network(folder: Path) -> TrainedNetwork:
         raise BadFile(path, expected, f"fewer than its {network.parameters} parameters")
     with reading(path, expected):
         try:
-            return TrainedNetwork(network, weights, recipe.data.mean, recipe.data.std, recipe.data.class_names)
+            data = recipe.data
+            return TrainedNetwork(network, weights, data.mean, data.std, data.class_names, recipe.settings.task)
         except UsageError as error:
             raise BadFile(path, expected, one_line(str(error))) from error
 
