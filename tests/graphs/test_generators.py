@@ -6,6 +6,7 @@ import pytest
 
 from latkit.graphs import Graph, networks, partition_graph
 from latkit.graphs.generators import FAMILIES
+from latkit.graphs.generators.parts import Draw
 from latkit.runtimes.onnx.graph import model_of_graph
 
 FIRST = list(itertools.islice(networks(), len(FAMILIES)))
@@ -39,3 +40,16 @@ def test_together_they_hold_the_kernels_of_networks_of_today() -> None:
         *("instancenormalization", "batchnormalization", "gelu", "add", "mul_constant", "concat", "split", "slice"),
         *("resize", "reduce", "averagepool", "transpose", "transpose_rows", "transpose_last"),
     }
+
+
+def test_every_block_of_networks_has_every_style_once() -> None:
+    styles = ("a", "a", "b", "c")
+    draws = [
+        [draw.balanced(styles), draw.balanced((1, 2))] for draw in (Draw(0, number, "one") for number in range(40))
+    ]
+    for first in range(0, 40, len(styles)):
+        assert sorted(style for style, _ in draws[first : first + len(styles)]) == sorted(styles)
+    for first in range(0, 40, 2):
+        assert sorted(other for _, other in draws[first : first + 2]) == [1, 2]
+    orders = {tuple(style for style, _ in draws[first : first + len(styles)]) for first in range(0, 40, len(styles))}
+    assert len(orders) > 1, "shuffled, not in one order"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from latkit.latency_models import LookupModel
+from latkit.ops import Op
 from latkit.search import load_data
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from latkit.tables import ElasticTable
 from latkit.workspace import Workspace
 from tests.builders import TARGET, measurements_of
 from tests.conftest import Run
@@ -27,6 +30,17 @@ LACKING = f"{TARGET.device}/{TARGET.runtime}-t2"
 Specialize = Callable[..., tuple[int, Any, str]]
 
 
+def made_model(ops: Sequence[Op]) -> LookupModel:
+    return LookupModel().fit(measurements_of({op: 1000 * op.macs + 5000 for op in ops}))
+
+
+def spread_of_random() -> list[float]:
+    """One and two thirds of the way from the 10 % to the 80 % quantile of random sub-networks, in ms."""
+    table = ElasticTable.of_model(SPACE, made_model(SPACE.ops()))
+    low, high = np.quantile(1e3 * table.lookup(table.arrays.draw(20_000, np.random.default_rng(1))), (0.1, 0.8))
+    return [float(low + share * (high - low)) for share in (1 / 3, 2 / 3)]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a supernet, and a target whose latencies are thousands of MACs in place of nanoseconds."""
@@ -35,9 +49,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_stripes(root / "stripes.npz")
     data = load_data(str(root / "stripes.npz"), 8, 1)
     train_supernet(SupernetProblem(SPACE, data, SETTINGS, "uniform"), workspace.search_dir("base"))
-    ops = SPACE.ops()
-    for target, known in ((str(TARGET), ops), (LACKING, ops[:-3])):
-        model = LookupModel().fit(measurements_of({op: 1000 * op.macs + 5000 for op in known}))
+    for target, known in ((str(TARGET), SPACE.ops()), (LACKING, SPACE.ops()[:-3])):
+        model = made_model(known)
         path = root / "measurements" / target.replace("-t2", "-t2-fp32-b1") / "model-lookup.json"
         path.parent.mkdir(parents=True)
         model.save(path)
@@ -61,6 +74,7 @@ def test_many_latencies_in_one_command_with_a_page(specialize: Specialize, root:
     code, document, err = specialize(*given)
     assert code == 0, err
     assert len(document["targets"]) == 2
+    assert [one["latency_ms"] for one in document["targets"]] == pytest.approx(spread_of_random(), rel=0.02)
     assert all(0.98 * one["latency_ms"] <= one["predicted_ms"] <= one["latency_ms"] for one in document["targets"])
     assert all(Path(path).exists() for one in document["targets"] for path in one["files"].values())
     assert document["predictor"]["kind"] in ("ridge", "mlp")
