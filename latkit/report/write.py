@@ -33,7 +33,7 @@ from latkit.targets import Target
 LEDES = {
     "workspace": "What was measured, modelled and searched in the workspace {name}, device by device.",
     "target": "How fast {name} runs ops and networks, how well that is predicted, and what disturbed the measurements.",
-    "series": "The searches of {name} together: each network on every target, and its accuracy against its latency.",
+    "series": "The searches of {name} together: each network on every target, and its score against its latency.",
 }
 """What a page shows, in one sentence."""
 

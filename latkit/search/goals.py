@@ -1,6 +1,6 @@
 """Goals of a search: quantities to maximize or minimize, and bounds on others.
 
-As text: `accuracy:max`, `seconds:min`, `seconds<=0.005`, `macs>=1e6`, `1e6<=macs<=2e6`. Several quantities to maximize
+As text: `NAME:max`, `seconds:min`, `seconds<=0.005`, `macs>=1e6`, `1e6<=macs<=2e6`. Several quantities to maximize
 or minimize ask for a Pareto front.
 """
 
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from latkit._io import one_line
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
+from latkit.search.tasks.names import DEFAULT_METRIC
 
 NAME = re.compile(r"(?=.*[A-Za-z_])\w[\w./-]*")
+EXAMPLE = f"{DEFAULT_METRIC}:max"
 Rank = tuple[int, float]
 """Of two verdicts, the better has the greater rank."""
 
@@ -78,7 +80,7 @@ class Goals:
 
     def __post_init__(self) -> None:
         if not self.goals:
-            raise UsageError("expected a quantity to maximize or minimize, such as accuracy:max, but found none")
+            raise UsageError(f"expected a quantity to maximize or minimize, such as {EXAMPLE}, but found none")
         names = [one.quantity for one in self.goals]
         for name in names:
             if names.count(name) > 1:
@@ -175,7 +177,7 @@ def parse_goal(text: str) -> Goal | Bound:
     except ValueError:
         pass
     raise UsageError(
-        f"expected a goal such as accuracy:max, seconds<=0.005 or 1e6<=macs<=2e6, but found {one_line(text, 80)!r}"
+        f"expected a goal such as {EXAMPLE}, seconds<=0.005 or 1e6<=macs<=2e6, but found {one_line(text, 80)!r}"
     )
 
 

@@ -29,7 +29,7 @@ def specialize(
     evaluations: Annotated[
         int,
         typer.Option(
-            min=20, help="Sub-networks to evaluate for the accuracy predictor; with --strategy, for every latency."
+            min=20, help="Sub-networks to evaluate for the score predictor; with --strategy, for every latency."
         ),
     ] = 200,
     strategy: Annotated[
@@ -52,9 +52,9 @@ def specialize(
 ) -> None:
     """Find the most accurate sub-network for every target and latency, without training.
 
-    Evolution over an accuracy predictor and each target's latency table; the best are evaluated with their real
+    Evolution over a score predictor and each target's latency table; the best are evaluated with their real
     weights, exported, and measured. The same command continues what was interrupted. It writes a page into the
-    supernet's folder: accuracy against latency, layers, predicted and measured latencies.
+    supernet's folder: scores against latency, layers, predicted and measured latencies.
     """
     from latkit.cli.parsing import parse_settings, targets_named
     from latkit.workspace import Workspace

@@ -41,7 +41,7 @@ GoalTexts = Annotated[
     typer.Option(
         "--goal",
         metavar="GOAL",
-        help="accuracy:max, seconds:min, macs<=2e6; repeat. Several to maximize or minimize give a front.",
+        help="METRIC:max, seconds:min, macs<=2e6; repeat. Several to maximize or minimize give a front.",
         rich_help_panel=STRATEGY,
     ),
 ]

@@ -42,7 +42,7 @@ def train_supernet(
 ) -> None:
     """Train an elastic supernet: afterwards its sub-networks are used without further training.
 
-    Sub-networks differ in resolution, depth, width, kernels and expansions. Accuracies are on the test images, after
+    Sub-networks differ in resolution, depth, width, kernels and expansions. Scores are on the test images, after
     batch norm statistics were recalibrated for each sub-network.
     """
     from latkit.cli.parsing import parse_settings, space_named

@@ -12,8 +12,9 @@ import torch
 from latkit.errors import UsageError
 from latkit.ops import Network, digest
 from latkit.search.baselines.sampling import LatencySampler
-from latkit.search.goals import Goals
+from latkit.search.goals import Goal, Goals
 from latkit.search.strategies.random_search import RandomSearch
+from latkit.search.tasks.names import DEFAULT_METRIC
 from latkit.spaces import Architecture, Space
 from latkit.spaces.subspace import Subspace
 
@@ -82,7 +83,7 @@ def random_architectures(space: Space, sampler: LatencySampler, count: int, seed
 
     Raises UsageError where there are fewer.
     """
-    found = RandomSearch(AtLatency(space, sampler), Goals.parse("accuracy:max"), seed).ask(count)
+    found = RandomSearch(AtLatency(space, sampler), Goals((Goal(DEFAULT_METRIC, True),)), seed).ask(count)
     if len(found) < count:
         raise UsageError(
             f"expected {count} random networks of {sampler.min_s * 1e3:.4g} to {sampler.max_s * 1e3:.4g} ms, "

@@ -15,7 +15,7 @@ from latkit.spaces.base import Architecture, Space
 
 
 class SharedWeightsEvaluator(Evaluator):
-    """The metric of the supernet's task, such as accuracy, with batch norm statistics recalibrated per sub-network.
+    """The metric of the supernet's task, with batch norm statistics recalibrated per sub-network.
 
     The supernet is read when it is first needed, and once more in every further process.
     """

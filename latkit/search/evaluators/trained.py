@@ -27,7 +27,7 @@ VALIDATION_SHARE = 0.2
 
 
 class TrainedEvaluator(Evaluator):
-    """The metric of the task, such as accuracy, after some epochs on the training images.
+    """The metric of the task after some epochs on the training images.
 
     Initial weights, images and their order are the same for all architectures. It computes by one thread unless the
     settings say otherwise, so that several processes share the cores, and their number changes no result.

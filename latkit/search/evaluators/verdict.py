@@ -16,11 +16,11 @@ MAX_FAILURE_CHARS = 300
 class Verdict:
     """The quantities of an architecture, and what they cost; or the reason why the evaluation failed.
 
-    A verdict may lack quantities: an architecture over a bound that is known without training has no accuracy.
+    A verdict may lack quantities: an architecture over a bound that is known without training has no score.
     """
 
     quantities: Mapping[str, float] = field(default_factory=dict)
-    """By name: `accuracy` (0 to 1 or percent, as the evaluator says), `seconds`, `joules`, `macs`, ... Finite."""
+    """By name: the metric (0 to 1 or percent, as the evaluator says), `seconds`, `joules`, `macs`, ... Finite."""
     cost: Mapping[str, float] = field(default_factory=dict)
     """What the evaluation cost: `evaluations` (0 where it was free), `seconds`, `epochs`."""
     failure: str = ""

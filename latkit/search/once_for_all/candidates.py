@@ -35,7 +35,7 @@ MAX_BATCHES, BATCH_SIZE = 10, 20_000
 
 @dataclass(frozen=True, slots=True)
 class ByPrediction:
-    """Evolution over an accuracy predictor; nothing is evaluated."""
+    """Evolution over a score predictor; nothing is evaluated."""
 
     predict: Predict
     """Larger for better ones."""

@@ -15,18 +15,19 @@ from latkit.errors import UsageError
 from latkit.progress import Progress
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.history import EXPECTED, FORMAT, Entry, History
-from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
 from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.score_by_loss import ScoreByLoss
+from latkit.search.once_for_all.score_predictor import PredictorReport, ScorePredictor
 from latkit.search.once_for_all.trained import TrainedSupernet
+from latkit.search.tasks.names import DEFAULT_METRIC
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
 
 EVALUATED_FILE = "evaluated.jsonl"
 """In a supernet's folder: every sub-network that was evaluated with its weights."""
-PREDICTOR_FILE = "accuracy-predictor.json"
-PREDICTOR_REPORT_FILE = "accuracy-predictor-report.json"
+PREDICTOR_FILE = f"{DEFAULT_METRIC}-predictor.json"
+PREDICTOR_REPORT_FILE = f"{DEFAULT_METRIC}-predictor-report.json"
 """How well it predicts sub-networks that were held out."""
 
 HELD_OUT_SHARE = 0.2
@@ -99,7 +100,7 @@ def scored(entry: Entry, metric: str) -> tuple[Architecture, float]:
 class Fitted:
     """A predictor, and how well it does."""
 
-    predictor: AccuracyPredictor
+    predictor: ScorePredictor
     report: PredictorReport
     by_loss: ScoreByLoss = field(default_factory=ScoreByLoss)
     """Gives the scores that the predictor learned from."""
@@ -147,13 +148,13 @@ def _learn(
     by_loss: ScoreByLoss,
     seed: int,
     kind: str = "",
-) -> AccuracyPredictor:
+) -> ScorePredictor:
     scores = np.array([evaluations.score(one) for one in rows])
     learned = np.array(
         [by_loss(float(score), evaluations.losses.get(one)) for one, score in zip(rows, scores, strict=True)]
     )
     features = macs.arrays.features(np.array(rows))
-    return AccuracyPredictor.fit(features, learned, seed, macs.space.key, kind, observed=scores)
+    return ScorePredictor.fit(features, learned, seed, macs.space.key, kind, observed=scores)
 
 
 def _near_front(

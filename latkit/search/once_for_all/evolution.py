@@ -12,7 +12,7 @@ from latkit.spaces.base import Architecture
 from latkit.tables.elastic import ElasticTable
 
 Predict = Callable[[Floats], Floats]
-"""Features of shape (n, features) to accuracies of shape (n,)."""
+"""Features of shape (n, features) to scores of shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Candidate:
     """A sub-network with its predictions."""
 
     architecture: Architecture
-    accuracy: float
+    score: float
     seconds: float
 
 

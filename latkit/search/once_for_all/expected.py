@@ -15,7 +15,7 @@ DEVIATIONS = 1.25
 
 NOISE_SHARE = 0.5
 """Variance of the difference between two sub-networks' scores, relative to that of scores on independent images: all
-are judged on the same images, and agree on most of them. Measured as .2 for an accuracy of 85 %."""
+are judged on the same images, and agree on most of them. Measured as .2 where 85 % of the images are right."""
 
 
 @dataclass(frozen=True, slots=True)

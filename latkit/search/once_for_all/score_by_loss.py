@@ -19,7 +19,7 @@ class ScoreByLoss:
     """A score s with loss l becomes s + SHARE r^2 (f - s), with f = intercept + slope l.
 
     f is the regression of evaluated scores on their losses, and r the correlation of both. A loss says how sure a
-    network is of every image, an accuracy only on which side it is: on the same images, losses rank sub-networks more
+    network is of every image, a score only on which side it is: on the same images, losses rank sub-networks more
     as new images do. A score that losses do not explain stays what it is.
     """
 

@@ -48,7 +48,7 @@ class Specialized(Record):
     predicted_s: float
     architecture: tuple[int, ...]
     predicted_score: float | None
-    """By the accuracy predictor; None where a strategy evaluated it instead, or where a random one was the best."""
+    """By the score predictor; None where a strategy evaluated it instead, or where a random one was the best."""
     validation: float
     """With the supernet's weights."""
     test: float
@@ -148,7 +148,7 @@ class Specializer:
 
     def _predicted(self, found: list[Candidate], best: Candidate) -> float | None:
         """The prediction of the best; None where a strategy evaluated it, and for a random one that was not found."""
-        predicted = {one.architecture: one.accuracy for one in found}.get(best.architecture)
+        predicted = {one.architecture: one.score for one in found}.get(best.architecture)
         return None if self.plan.strategy or predicted is None else self.evaluations.metric.rank(predicted)
 
     def _module(self, architecture: Architecture) -> tuple[nn.Module, float | None]:
@@ -186,5 +186,5 @@ def write_files(
 
 
 def predictions(evaluations: Evaluations, predict: Predict, plan: SpecializePlan) -> ByPrediction:
-    """The usual way to candidates: evolution over an accuracy predictor."""
+    """The usual way to candidates: evolution over a score predictor."""
     return ByPrediction(evaluations.ranked(predict), plan.seed, plan.min_share)

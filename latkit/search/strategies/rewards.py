@@ -1,4 +1,4 @@
-"""The reward of a controller: MnasNet's accuracy x (latency / target)^w (Tan et al. 2019, arXiv 1807.11626, eq. 2)."""
+"""The reward of a controller: MnasNet's score x (latency / target)^w (Tan et al. 2019, arXiv 1807.11626, eq. 2)."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ class SpecializeRequest(MeasureRequest):
     latencies: Annotated[int, Field(ge=0, le=100)] = 0
     """This many more for every target, evenly spaced over what its sub-networks take."""
     evaluations: Annotated[int, Field(ge=20, le=MAX_DRAWN)] = 200
-    """Sub-networks evaluated for the accuracy predictor, once for all targets; by a strategy, for each latency."""
+    """Sub-networks evaluated for the score predictor, once for all targets; by a strategy, for each latency."""
     strategy: str | None = None
-    """Searches with the supernet's weights; by default evolution over an accuracy predictor."""
+    """Searches with the supernet's weights; by default evolution over a score predictor."""
     strategy_settings: dict[str, Any] = Field(default_factory=dict)
     finetune_epochs: Annotated[int, Field(ge=0)] = 0
     """Epochs of training that every network found gets of its own."""

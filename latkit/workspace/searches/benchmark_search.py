@@ -16,9 +16,10 @@ from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, StrategyPlan, StrategyRecord
 from latkit.search.strategies import STRATEGIES
 from latkit.search.strategy_run import RunOptions, planned_strategy, run_strategy
+from latkit.search.tasks import DEFAULT_METRIC
 from latkit.workspace.requests.search import BenchmarkSearchRequest
 
-BENCHMARK_GOALS = ("accuracy:max",)
+BENCHMARK_GOALS = (f"{DEFAULT_METRIC}:max",)
 
 
 def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, callbacks: Callbacks) -> StrategyRecord:

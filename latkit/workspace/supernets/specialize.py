@@ -18,12 +18,12 @@ from latkit.layout.folders import REPORT_FILE
 from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.search import DataSplit
-from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
 from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
 from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.quantized import needs_quantizing
+from latkit.search.once_for_all.score_predictor import PredictorReport
 from latkit.search.once_for_all.specialize import (
     RESULT_FILE,
     SPECIALIZED,

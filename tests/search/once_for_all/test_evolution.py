@@ -32,7 +32,7 @@ def test_what_is_found_is_within_the_latency_and_the_best_comes_first(table: Ela
     found, again = (evolve(table, lambda features: features @ weights, target, 3, PLAN) for _ in range(2))
     assert found == again
     assert all(0.9 * target <= one.seconds <= target for one in found)
-    assert [one.accuracy for one in found] == sorted((one.accuracy for one in found), reverse=True)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert len({one.architecture for one in found}) == len(found)
     assert table.total(found[0].architecture) == pytest.approx(found[0].seconds)
 

@@ -16,13 +16,13 @@ from latkit.progress import Silent
 from latkit.runtimes import get_runtime
 from latkit.search import load_data
 from latkit.search.data import Normalize
-from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy
 from latkit.search.once_for_all.evaluated import EVALUATED_FILE, Evaluations, Fitted, fit_predictor
 from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.score_by_loss import ScoreByLoss
+from latkit.search.once_for_all.score_predictor import PredictorReport, ScorePredictor
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
 from latkit.search.once_for_all.trained import TrainedSupernet
@@ -57,28 +57,28 @@ def test_a_predictor_ranks_what_it_did_not_see_and_comes_back(tmp_path: Path, ki
     generator = np.random.default_rng(0)
     features = generator.integers(0, 2, size=(120, 12)).astype(float)
     truth = features @ np.linspace(0, 1, 12) + 0.05 * generator.standard_normal(120)
-    predictor = AccuracyPredictor.fit(features[:80], truth[:80], 0, "key", kind)
+    predictor = ScorePredictor.fit(features[:80], truth[:80], 0, "key", kind)
     report = predictor.judge(features[80:], truth[80:], 80)
     assert report.kendall is not None
     assert report.kendall > 0.8
     assert report.inside_90 > 0.75
     predictor.save(tmp_path / "predictor.json")
-    again = AccuracyPredictor.load(tmp_path / "predictor.json")
+    again = ScorePredictor.load(tmp_path / "predictor.json")
     assert np.array_equal(again.predict(features), predictor.predict(features))
     assert (again.kind, again.half_width) == (kind, predictor.half_width)
     with pytest.raises(UsageError, match="expected at least 8 evaluated sub-networks, but found 3"):
-        AccuracyPredictor.fit(features[:3], truth[:3], 0, "key")
+        ScorePredictor.fit(features[:3], truth[:3], 0, "key")
 
 
 def test_a_predictor_of_the_first_format_is_read(tmp_path: Path) -> None:
     document = {"format": "latkit-accuracy-predictor-1", "weights": [[1.0, 2.0, 0.5], [3.0, 0.0, 0.5]]}
     path = tmp_path / "predictor.json"
     path.write_text(json.dumps({**document, "half_width": 0.25, "space_key": "key"}))
-    predictor = AccuracyPredictor.load(path)
+    predictor = ScorePredictor.load(path)
     assert predictor.predict(np.array([[1.0, 0.0], [0.0, 1.0]])).tolist() == [2.5, 1.5]
     path.write_text(json.dumps({**document, "weights": [1], "half_width": 0.25, "space_key": "key"}))
-    with pytest.raises(BadFile, match="an accuracy predictor as JSON"):
-        AccuracyPredictor.load(path)
+    with pytest.raises(BadFile, match="a score predictor as JSON"):
+        ScorePredictor.load(path)
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
 def test_what_few_images_cannot_tell_apart_is_left_to_the_predictor() -> None:
     arrays = ElasticArrays(SPACE)
     width = arrays.features(np.array([SPACE.smallest])).shape[1]
-    predictor = AccuracyPredictor("ridge", [[(np.zeros((width, 1)), np.array([0.8]))]], 0.1, SPACE.key)
+    predictor = ScorePredictor("ridge", [[(np.zeros((width, 1)), np.array([0.8]))]], 0.1, SPACE.key)
 
     def expected(mean_error: float, images: int, evaluated: float) -> float:
         report = PredictorReport(learned=8, held_out=2, kendall=None, mean_error=mean_error, inside_90=1.0)
@@ -182,8 +182,8 @@ def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained,
     found = find(table, target, tmp_path)
     assert 1 <= len(found) <= 6
     assert all(0.8 * target <= one.seconds <= target for one in found)
-    assert found == sorted(found, key=lambda one: -one.accuracy)
-    assert [one.accuracy for one in found] == [evaluations.score(one.architecture) for one in found]
+    assert found == sorted(found, key=lambda one: -one.score)
+    assert [one.score for one in found] == [evaluations.score(one.architecture) for one in found]
     lines = next(tmp_path.glob("strategy-*.jsonl")).read_text()
     assert find(table, target, tmp_path) == found
     assert next(tmp_path.glob("strategy-*.jsonl")).read_text() == lines

@@ -56,7 +56,7 @@ def _tiles(known: SupernetFacts) -> Html:
             f"{metric.title} of the largest": metric.format(result.largest.test),
             f"{metric.title} of the smallest": metric.format(result.smallest.test),
             "sub-networks evaluated": len(known.evaluated) or None,
-            "Kendall's tau of the accuracy predictor": None if tau is None else f"{tau:.3f}",
+            "Kendall's tau of the score predictor": None if tau is None else f"{tau:.3f}",
         }
     )
 
@@ -76,7 +76,7 @@ def _recipe(known: SupernetFacts) -> Html:
         )
     if known.predictor is not None:
         one = known.predictor
-        values["accuracy predictor"] = (
+        values["score predictor"] = (
             f"learned from {one.learned}; on {one.held_out} others mean error {known.metric.format(one.mean_error)}, "
             f"{share(one.inside_90)} within the 90 % interval"
         )
@@ -174,7 +174,7 @@ def _network(known: SupernetFacts, one: SubnetFacts) -> Html:
         "width": f"{subnet.width:g}" if len(known.elastic.widths) > 1 else None,
         "MACs": millions(one.network.macs),
         "parameters": millions(one.network.parameters),
-        "found by": one.result.strategy or "evolution over the accuracy predictor",
+        "found by": one.result.strategy or "evolution over the score predictor",
     }
     return join([draw(known.placed(one)), facts(values), *map(notice, one.result.notes)])
 

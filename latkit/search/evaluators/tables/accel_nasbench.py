@@ -1,4 +1,4 @@
-"""Accel-NASBench: networks of the MnasNet space, ImageNet accuracy by a short recipe, and accelerators.
+"""Accel-NASBench: networks of the MnasNet space, ImageNet scores by a short recipe, and accelerators.
 
 File: `accel_nasbench_mnasnet.npz`.
 """
@@ -14,16 +14,17 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EvaluatorFactory
 from latkit.search.evaluators.tables.files import content_name, find_file, numbers, read_table
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.tasks.names import DEFAULT_METRIC
 from latkit.spaces.base import Architecture
 from latkit.spaces.mnasnet import FIELDS, MnasNetSpace
 from latkit.spaces.pool import PoolSpace
 
 FILE = "accel_nasbench_mnasnet.npz"
-COLUMNS = {"accuracy": ("imagenet_val_top1", 1.0), "macs": ("mmacs", 1e6), "parameters": ("mparams", 1e6)}
+COLUMNS = {DEFAULT_METRIC: ("imagenet_val_top1", 1.0), "macs": ("mmacs", 1e6), "parameters": ("mparams", 1e6)}
 
 
 def load_accel_nasbench(folder: str | os.PathLike[str]) -> tuple[PoolSpace, TabularEvaluator]:
-    """The networks as a pool, and their table. `accuracy` is validation accuracy in percent.
+    """The networks as a pool, and their table. The score is that on validation images, in percent.
 
     `images_per_s.DEVICE` and `seconds.DEVICE` lack a few values: verdicts of those networks lack the quantity. Of a
     network that stands there twice the first row counts. Raises UsageError and BadFile.

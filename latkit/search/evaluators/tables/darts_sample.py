@@ -12,12 +12,13 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EvaluatorFactory
 from latkit.search.evaluators.tables.files import content_name, find_file, numbers, read_table
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.tasks.names import DEFAULT_METRIC, VALIDATION_METRIC
 from latkit.spaces.base import Architecture
 from latkit.spaces.cells.darts_cell import NODES, DartsSpace
 from latkit.spaces.pool import PoolSpace
 
 FILE, PREFIX = "nasbench_suite_zero_partial.npz", "nasbench301_cifar10__"
-COLUMNS = {"accuracy": ("val_accuracy", 1.0), "macs": ("flops", 1e6), "parameters": ("params", 1e6)}
+COLUMNS = {DEFAULT_METRIC: (VALIDATION_METRIC, 1.0), "macs": ("flops", 1e6), "parameters": ("params", 1e6)}
 PROXIES = (
     "epe_nas",
     "fisher",
@@ -35,7 +36,7 @@ CELLS = re.compile(rf"\[\[{INPUT}(?:, {INPUT})*\], \[{INPUT}(?:, {INPUT})*\]\]")
 
 
 def load_darts_sample(folder: str | os.PathLike[str]) -> tuple[PoolSpace, TabularEvaluator]:
-    """The networks as a pool, and their table. `accuracy` is validation accuracy in percent, by NAS-Bench-301's model.
+    """The networks as a pool, and their table. NAS-Bench-301's model gives the score on validation images, in percent.
 
     `proxy.NAME` are scores of the untrained network; some are missing. Of a network that stands there twice the first
     row counts. Raises UsageError and BadFile.

@@ -14,6 +14,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EvaluatorFactory
 from latkit.search.evaluators.tables.files import Arrays, content_name, find_file, numbers, read_table
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.tasks.names import DEFAULT_METRIC, TEST_METRIC, VALIDATION_METRIC
 from latkit.spaces.base import Architecture
 from latkit.spaces.cells.vertex_cell import VertexCellSpace
 from latkit.spaces.pool import PoolSpace
@@ -25,19 +26,19 @@ JOULES_PER_KWH = 3.6e6
 
 
 def load_pool(folder: str | os.PathLike[str]) -> tuple[PoolSpace, TabularEvaluator]:
-    """The networks of the sample. `accuracy` is validation accuracy in percent after 4, 12, 36 or 108 epochs.
+    """The networks of the sample. Their score is that on validation images in percent, after 4, 12, 36 or 108 epochs.
 
     Raises UsageError and BadFile for missing files, rows and values.
     """
     path = find_file(folder, SAMPLE)
-    arrays = read_table(path, [*GRAPH, "val_accuracy", "parameters"], is_open=True)
+    arrays = read_table(path, [*GRAPH, VALIDATION_METRIC, "parameters"], is_open=True)
     if "epochs" not in arrays:
         raise BadFile(path, "an array epochs", "none")
     efforts = tuple(map(float, arrays["epochs"]))
     space = VertexCellSpace()
     rows = _rows(space, path, arrays)
     columns = {
-        "accuracy": numbers(path, arrays, "val_accuracy", 100.0),
+        DEFAULT_METRIC: numbers(path, arrays, VALIDATION_METRIC, 100.0),
         "parameters": numbers(path, arrays, "parameters"),
     }
     pool = PoolSpace("nasbench101-sample", space, list(rows))
@@ -45,26 +46,26 @@ def load_pool(folder: str | os.PathLike[str]) -> tuple[PoolSpace, TabularEvaluat
 
 
 def load_five_vertices(folder: str | os.PathLike[str]) -> tuple[VertexCellSpace, TabularEvaluator]:
-    """All networks of up to five vertices, trained four epochs. `accuracy` is validation accuracy in percent; `joules`
-    and `training_seconds` are those of the training, `inference_seconds` those of a pass over the data.
+    """All networks of up to five vertices, trained four epochs. Their score is that on validation images in percent;
+    `joules` and `training_seconds` are those of the training, `inference_seconds` those of a pass over the data.
 
     Raises UsageError and BadFile for missing files, rows and values.
     """
     path = find_file(folder, FIVE)
-    names = ["val_accuracy", "test_accuracy", "energy_kwh", "training_time_s", "predict_time_s", "parameters"]
+    names = [VALIDATION_METRIC, TEST_METRIC, "energy_kwh", "training_time_s", "predict_time_s", "parameters"]
     arrays = read_table(path, [*GRAPH, *names])
     space = VertexCellSpace("nasbench101-5v", vertices=5)
     rows = _rows(space, path, arrays)
     if len(rows) != NETWORKS_OF_FIVE:
         raise BadFile(path, f"all {NETWORKS_OF_FIVE} networks of up to five vertices", f"{len(rows)}")
     columns = {
-        "accuracy": numbers(path, arrays, "val_accuracy", 100.0),
+        DEFAULT_METRIC: numbers(path, arrays, VALIDATION_METRIC, 100.0),
         "joules": numbers(path, arrays, "energy_kwh", JOULES_PER_KWH),
         "training_seconds": numbers(path, arrays, "training_time_s"),
         "inference_seconds": numbers(path, arrays, "predict_time_s"),
         "parameters": numbers(path, arrays, "parameters"),
     }
-    test = {"test_accuracy": numbers(path, arrays, "test_accuracy", 100.0)}
+    test = {TEST_METRIC: numbers(path, arrays, TEST_METRIC, 100.0)}
     return space, TabularEvaluator(Table(content_name("ecnas", path), rows, columns, (4.0,), test))
 
 

@@ -1,6 +1,6 @@
 """NAS-Bench-201: validation after 12 epochs chooses, the test after 200 epochs judges; latencies of devices.
 
-Files: `nasbench201_accuracy.npz`, `nasbench201_200epochs.npz`, and `nasbench201_latency_ms.npz` where there is one.
+Three files: of validation, of the test, and of latencies where there are any.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EvaluatorFactory
 from latkit.search.evaluators.tables.files import Arrays, content_name, find_file, numbers, read_table
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.tasks.names import DEFAULT_METRIC, TEST_METRIC
 from latkit.spaces.base import Architecture
 from latkit.spaces.cells.edge_cell import EdgeCellSpace
 
 NAME = "nasbench201"
-ACCURACY, FULL, LATENCY = f"{NAME}_accuracy.npz", f"{NAME}_200epochs.npz", f"{NAME}_latency_ms.npz"
+SHORT, FULL, LATENCY = f"{NAME}_{DEFAULT_METRIC}.npz", f"{NAME}_200epochs.npz", f"{NAME}_latency_ms.npz"
 VALIDATION = {
-    "accuracy": "cifar10_val_12epochs",
-    "cifar100_accuracy": "cifar100_val_12epochs",
-    "imagenet16_accuracy": "imagenet16_val_12epochs",
+    DEFAULT_METRIC: "cifar10_val_12epochs",
+    f"cifar100_{DEFAULT_METRIC}": "cifar100_val_12epochs",
+    f"imagenet16_{DEFAULT_METRIC}": "imagenet16_val_12epochs",
 }
-TEST = {"test_accuracy": "cifar10_test_200epochs", "imagenet16_test_accuracy": "imagenet16_test_200epochs"}
+TEST = {TEST_METRIC: "cifar10_test_200epochs", f"imagenet16_{TEST_METRIC}": "imagenet16_test_200epochs"}
 COSTS = {"macs": "mflops", "parameters": "mparams"}
 EPOCHS = 12.0
 
 
 def load_nasbench201(folder: str | os.PathLike[str]) -> tuple[EdgeCellSpace, TabularEvaluator]:
-    """The space and its table. Accuracies in percent; `macs`, `parameters`, and `seconds.DEVICE` for every device.
+    """The space and its table. Scores in percent; `macs`, `parameters`, and `seconds.DEVICE` for every device.
 
     Raises UsageError and BadFile for missing files, rows and values.
     """
     space = EdgeCellSpace()
-    paths = [find_file(folder, ACCURACY), find_file(folder, FULL)]
+    paths = [find_file(folder, SHORT), find_file(folder, FULL)]
     columns = _read(space, paths[0], dict.fromkeys(VALIDATION.values(), 1.0))
     full = _read(space, paths[1], dict.fromkeys(TEST.values(), 1.0) | dict.fromkeys(COSTS.values(), 1e6))
     columns = {name: columns[array] for name, array in VALIDATION.items()}

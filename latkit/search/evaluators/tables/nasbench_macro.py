@@ -16,6 +16,7 @@ from latkit.errors import BadFile
 from latkit.search.evaluators import EvaluatorFactory
 from latkit.search.evaluators.tables.files import content_name, find_file
 from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.search.tasks.names import DEFAULT_METRIC, TEST_METRIC
 from latkit.spaces.builtin.nasbench_macro import nasbench_macro
 from latkit.spaces.chain import ChainSpace
 
@@ -36,8 +37,8 @@ class _Rows(RootModel[dict[str, _Row]]):
 
 
 def load_nasbench_macro(folder: str | os.PathLike[str]) -> tuple[ChainSpace, TabularEvaluator]:
-    """The space and its table. `accuracy` (percent) is that of the first training, which chooses; the mean of the other
-    two judges. Raises UsageError and BadFile for a missing file, rows and values."""
+    """The space and its table. The score (percent) of the first training chooses; the mean of the other two
+    judges. Raises UsageError and BadFile for a missing file, rows and values."""
     space, path = nasbench_macro(), find_file(folder, FILE)
     found = load_record(path, _Rows, "the networks of NAS-Bench-Macro", MAX_BYTES).root
     every = list(np.ndindex(*(len(choice.options) for choice in space.choices)))
@@ -45,11 +46,11 @@ def load_nasbench_macro(folder: str | os.PathLike[str]) -> tuple[ChainSpace, Tab
     entries = [_entry(path, found, "".join(map(str, architecture))) for architecture in every]
     runs = np.array([entry.test_acc for entry in entries])
     columns = {
-        "accuracy": runs[:, 0],
+        DEFAULT_METRIC: runs[:, 0],
         "macs": np.array([float(entry.flops) for entry in entries]),
         "parameters": np.array([float(entry.params) for entry in entries]),
     }
-    test = {"test_accuracy": runs[:, 1:].mean(axis=1)}
+    test = {TEST_METRIC: runs[:, 1:].mean(axis=1)}
     return space, TabularEvaluator(Table(content_name("nasbench-macro", path), rows, columns, test=test))
 
 
@@ -58,7 +59,7 @@ def _entry(path: Path, found: dict[str, _Row], name: str) -> _Row:
         raise BadFile(path, f"a network for every choice in eight layers, such as {name}", f"{len(found)} others")
     entry = found[name]
     if len(entry.test_acc) != RUNS:
-        raise BadFile(path, f"{RUNS} accuracies of network {name}", f"{len(entry.test_acc)}")
+        raise BadFile(path, f"{RUNS} scores of network {name}", f"{len(entry.test_acc)}")
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Accuracy of sub-networks predicted from their options, by networks or regressions on bootstrap samples."""
+"""Scores of sub-networks predicted from their options, by networks or regressions on bootstrap samples."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from latkit._io import load_record, write_text
+from latkit._io import load_record, other_format, write_text
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
 from latkit.search.records.base import Record
+from latkit.search.tasks.names import DEFAULT_METRIC
 
-FORMAT: Literal["latkit-accuracy-predictor-2"] = "latkit-accuracy-predictor-2"
+FORMATS = tuple(f"latkit-{DEFAULT_METRIC}-predictor-{number}" for number in (1, 2))
 DECAY, MIN_SAMPLES = 1.0, 8
 HIDDEN = (64, 64)
 """Features of the layers of a multilayer perceptron. The published predictor has three of 400, for 16,000 samples."""
@@ -32,21 +33,21 @@ Member = list[Layer]
 
 
 class PredictorReport(Record):
-    """How well accuracies were predicted that the predictor did not learn from."""
+    """How well scores were predicted that the predictor did not learn from."""
 
     learned: int
     held_out: int
     kendall: float | None
-    """Kendall's tau; None where all accuracies are equal."""
+    """Kendall's tau; None where all scores are equal."""
     mean_error: float
-    """Mean absolute error, in the unit of the accuracy."""
+    """Mean absolute error, in the unit of the score."""
     inside_90: float
-    """Share of accuracies within the 90 % interval, 0 to 1."""
+    """Share of scores within the 90 % interval, 0 to 1."""
     kind: str = "ridge"
     """Of the predictor: `ridge` or `mlp`."""
 
 
-class AccuracyPredictor:
+class ScorePredictor:
     """The mean of members that learned from bootstrap samples of one-hot features.
 
     Its 90 % interval is the mean plus or minus `half_width`: the conformal quantile of the errors at samples, each
@@ -60,40 +61,40 @@ class AccuracyPredictor:
     def fit(
         cls,
         features: Floats,
-        accuracies: Floats,
+        scores: Floats,
         seed: int,
         space_key: str,
         kind: str = "",
         observed: Floats | None = None,
     ) -> Self:
-        """Learn from features of shape (n, features) and accuracies of shape (n,). Raises UsageError for too few.
+        """Learn from features of shape (n, features) and scores of shape (n,). Raises UsageError for too few.
 
         `kind`: one of `KINDS`; by default the one with the lesser error at samples that its members did not see.
-        `observed`: accuracies that errors are of, where those that are learned have less noise.
+        `observed`: scores that errors are of, where those that are learned have less noise.
         """
-        if len(accuracies) < MIN_SAMPLES:
-            raise UsageError(f"expected at least {MIN_SAMPLES} evaluated sub-networks, but found {len(accuracies)}")
+        if len(scores) < MIN_SAMPLES:
+            raise UsageError(f"expected at least {MIN_SAMPLES} evaluated sub-networks, but found {len(scores)}")
         if kind and kind not in KINDS:
-            raise UsageError(f"unknown accuracy predictor {kind!r}; known kinds: {', '.join(KINDS)}")
-        truth = accuracies if observed is None else observed
-        fitted = [_bagged(one, features, accuracies, truth, seed) for one in ([kind] if kind else KINDS)]
+            raise UsageError(f"unknown score predictor {kind!r}; known kinds: {', '.join(KINDS)}")
+        truth = scores if observed is None else observed
+        fitted = [_bagged(one, features, scores, truth, seed) for one in ([kind] if kind else KINDS)]
         chosen, members, errors = min(fitted, key=lambda one: float(np.mean(one[2])))
         return cls(chosen, members, conformal_quantile(errors), space_key)
 
     def predict(self, features: Floats) -> Floats:
-        """Accuracies, shape (n,)."""
+        """Scores, shape (n,)."""
         return np.asarray(np.mean([_forward(member, features) for member in self.members], axis=0))
 
-    def judge(self, features: Floats, accuracies: Floats, learned: int) -> PredictorReport:
+    def judge(self, features: Floats, scores: Floats, learned: int) -> PredictorReport:
         """The error on sub-networks that were held out."""
         from scipy import stats
 
         predicted = self.predict(features)
-        tau = float(stats.kendalltau(predicted, accuracies).statistic) if np.ptp(accuracies) > 0 else None
-        errors = np.abs(predicted - accuracies)
+        tau = float(stats.kendalltau(predicted, scores).statistic) if np.ptp(scores) > 0 else None
+        errors = np.abs(predicted - scores)
         return PredictorReport(
             learned=learned,
-            held_out=len(accuracies),
+            held_out=len(scores),
             kendall=tau,
             mean_error=float(errors.mean()),
             inside_90=float((errors <= self.half_width).mean()),
@@ -104,12 +105,12 @@ class AccuracyPredictor:
         """Write as JSON, atomically."""
         members = [[[weights.tolist(), biases.tolist()] for weights, biases in member] for member in self.members]
         document = {"kind": self.kind, "members": members, "half_width": self.half_width, "space_key": self.space_key}
-        write_text(path, json.dumps({"format": FORMAT, **document}) + "\n")
+        write_text(path, json.dumps({"format": FORMATS[-1], **document}) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote, also an older release's. Raises BadFile."""
-        found = load_record(path, _File, "an accuracy predictor as JSON", MAX_BYTES)
+        found = load_record(path, _File, "a score predictor as JSON", MAX_BYTES)
         members = [[(np.array(weights), np.array(biases)) for weights, biases in one] for one in found.members]
         return cls(found.kind, members, found.half_width, found.space_key)
 
@@ -121,17 +122,17 @@ def conformal_quantile(errors: Sequence[float]) -> float:
 
 
 def _bagged(
-    kind: str, features: Floats, accuracies: Floats, truth: Floats, seed: int
+    kind: str, features: Floats, scores: Floats, truth: Floats, seed: int
 ) -> tuple[str, list[Member], list[float]]:
     """Members, and the errors at samples of the mean of those that did not see them."""
     generator = np.random.default_rng(seed)
-    count, (members, learn) = len(accuracies), KINDS[kind]
-    center, scale = float(accuracies.mean()), float(accuracies.std()) or 1.0
+    count, (members, learn) = len(scores), KINDS[kind]
+    center, scale = float(scores.mean()), float(scores.std()) or 1.0
     found: list[Member] = []
     unseen: list[list[float]] = [[] for _ in range(count)]
     for _ in range(members):
         bag = generator.integers(count, size=count)
-        *hidden, (weights, biases) = learn(features[bag], (accuracies[bag] - center) / scale, generator)
+        *hidden, (weights, biases) = learn(features[bag], (scores[bag] - center) / scale, generator)
         member = [*hidden, (weights * scale, biases * scale + center)]
         found.append(member)
         out = sorted(set(range(count)) - set(bag.tolist()))
@@ -183,7 +184,7 @@ def _forward(member: Member, features: Floats) -> Floats:
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    format: Literal["latkit-accuracy-predictor-1", "latkit-accuracy-predictor-2"]
+    format: str
     kind: str = "ridge"
     members: list[list[tuple[list[list[float]], list[float]]]] = Field(min_length=1)
     half_width: float
@@ -193,7 +194,10 @@ class _File(BaseModel):
     @classmethod
     def _read_first_format(cls, document: object) -> object:
         """The first format has one row of weights per regression, the bias last."""
-        if isinstance(document, dict) and document.get("format") == "latkit-accuracy-predictor-1":
+        if not isinstance(document, dict) or document.get("format") not in FORMATS:
+            found = document.get("format") if isinstance(document, dict) else None
+            raise ValueError(other_format(found, FORMATS))
+        if document["format"] == FORMATS[0]:
             rows = document.get("weights")
             if isinstance(rows, list) and all(isinstance(row, list) and row for row in rows):
                 members = [[[[[weight] for weight in row[:-1]], row[-1:]]] for row in rows]
