@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-UNKNOWN_MOMENT = "at an unknown time"
+UNKNOWN_MOMENT = "an unknown time"
 
 
 def now_written() -> str:

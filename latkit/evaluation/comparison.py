@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import load_record, write_text
+from latkit._io import load_record, one_line, write_text
 from latkit._io.moments import now_written
 from latkit.errors import MeasurementConflict, NotMeasured
 from latkit.evaluation.ab import LEVEL, Difference, Verdict, difference, of_intervals
@@ -17,6 +17,9 @@ from latkit.profiling.profile import Profile
 from latkit.profiling.profile.pairs import PairPass
 
 EXPECTED = "a comparison of two models"
+
+MAX_VALUE_CHARS = 80
+"""Of a value of a stored profile, in a message."""
 
 
 class _Record(BaseModel):
@@ -123,7 +126,7 @@ def interleaved_comparison(
 
 def stored_comparison(stored: Profile, now: Profile) -> Comparison:
     """The comparison with a profile that was made before. Raises MeasurementConflict if the setup has changed."""
-    check_same_setup(stored, now.environment)
+    check_same_setup(stored, now.target, now.environment)
     return Comparison(
         target=now.target,
         a=_compared(stored, _estimate_ms(stored)[1]),
@@ -134,16 +137,19 @@ def stored_comparison(stored: Profile, now: Profile) -> Comparison:
     )
 
 
-def check_same_setup(stored: Profile, environment: dict[str, object]) -> None:
-    """Raise MeasurementConflict, which names the changes, if a profile was made in another environment."""
+def check_same_setup(stored: Profile, target: str, environment: dict[str, object]) -> None:
+    """Raise MeasurementConflict, which names the changes, if a profile is of another target or environment."""
+    now = {"target": target, **environment}
+    before = {**stored.environment, "target": stored.target}
     changes = [
-        f"{name.replace('_', ' ')} was {stored.environment.get(name) or 'unknown'}, is {value or 'unknown'}"
-        for name, value in environment.items()
-        if stored.environment.get(name) != value
+        f"{name.replace('_', ' ')} was {one_line(str(before.get(name) or 'unknown'), MAX_VALUE_CHARS)}, "
+        f"is {value or 'unknown'}"
+        for name, value in now.items()
+        if before.get(name) != value
     ]
     if changes:
         raise MeasurementConflict(
-            f"expected the setup of the profile of {stored.model} of {stored.created_at}, but found: "
+            f"expected the setup of the profile of {one_line(stored.model)} of {stored.created_at}, but found: "
             f"{'; '.join(changes)}; profile both models again"
         )
 

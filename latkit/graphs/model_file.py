@@ -87,6 +87,11 @@ class ModelFile:
         return digest([FORMAT, self.sha256, self.format, self.signature, inputs, self.inputs_sha256])
 
     @property
+    def inputs_text(self) -> str:
+        """The inputs with shapes and types, such as `x=1x3x224x224 float32`."""
+        return ", ".join(f"{one.name}={'x'.join(map(str, one.shape)) or '1'} {one.type}" for one in self.inputs)
+
+    @property
     def title(self) -> str:
         """Short name for people: files of one name differ, so part of the hash is included."""
         return f"{self.name or self.format} {self.sha256[:8]}"

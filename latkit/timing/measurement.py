@@ -57,7 +57,9 @@ class TimingPlan:
         counts = 1 <= self.rounds <= MAX_COUNT and 1 <= self.round_runs <= MAX_COUNT
         extra = 0 <= self.extra_rounds <= MAX_COUNT
         if not (counts and extra and 0 < self.round_s <= MAX_ROUND_S and 0 < self.agreement <= MAX_ROUND_S):
-            raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
+            raise UsageError(
+                f"expected a timing plan of 1 to {MAX_COUNT} rounds of at most {MAX_ROUND_S:.0f} s, but found {self}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The plan as a JSON document; the fields have their aliases as names, as in files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,8 @@ from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace.profiling.comparisons import check_setup, compare_models, stored_profile
+from latkit.workspace.profiling.comparisons import compare_models, stored_profile
+from latkit.workspace.profiling.exported import exporting_programs
 from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.profile_targets import Failure, profile_targets
 
@@ -50,6 +52,8 @@ class Gates:
         """Of the options. Raises UsageError."""
         if compare and against is not None:
             raise UsageError("expected either --compare or --against, but found both")
+        if max_ms is not None and not math.isfinite(max_ms):
+            raise UsageError(f"expected --max-ms with a finite number of milliseconds, but found {max_ms}")
         percent = None
         if fail_if_slower is not None:
             match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?) ?%?", fail_if_slower.strip())
@@ -135,15 +139,20 @@ def _run(
     if gates.compare:
         comparison, profiles = compare_models(workspace, request, callbacks)
         return Result(list(profiles), comparison=comparison)
-    stored = None
     if gates.against is not None:
-        if len(request.models) != 1:
-            raise UsageError(f"expected one model with --against, but found {len(request.models)}")
-        stored = stored_profile(workspace, request.target, gates.against)
-        check_setup(workspace, request, stored, callbacks)
+        return _run_against(workspace, request, gates.against, callbacks)
     found = profile_targets(workspace, request, sweep.targets, callbacks)
+    return Result(found.profiles, found.failures)
+
+
+def _run_against(workspace: MeasuringWorkspace, request: ProfileRequest, name: str, callbacks: Callbacks) -> Result:
+    if len(request.models) != 1:
+        raise UsageError(f"expected one model with --against, but found {len(request.models)}")
+    with exporting_programs(request) as exported:
+        stored = stored_profile(workspace, exported, name, callbacks)
+        found = profile_targets(workspace, exported, (exported.target,), callbacks)
     result = Result(found.profiles, found.failures, before=stored)
-    if stored is not None and result.profiles:
+    if result.profiles:
         result.comparison = stored_comparison(stored, result.profiles[0])
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latkit._io import one_line
 from latkit._io.moments import moment_written
 from latkit.cli.console import Cell, say, show_table
 from latkit.evaluation.comparison import Comparison, Interval
@@ -25,6 +26,9 @@ def show_comparison(found: Comparison, before: Profile, after: Profile) -> None:
     say(f"{found.a.ms:.4g} ms and {found.b.ms:.4g} ms: {found.statement}")
     if found.beyond_aa is False and found.difference.verdict != "no difference":
         say("The model differs from itself about as much: the difference may be the machine's.")
+    inputs = [one_line(profile.model_file.inputs_text) for profile in (before, after)]
+    if inputs[0] != inputs[1]:
+        say(f"The inputs differ: {inputs[0]} and {inputs[1]}.")
     if not found.interleaved:
         stored_at = moment_written(found.a.created_at)
         say(f"The stored profile is of {stored_at}; --compare times both in turn and finds less.")

@@ -94,8 +94,7 @@ def _facts(profile: Profile) -> Iterator[str]:
         None if profile.parameters is None else f"{profile.parameters / 1e6:.4g} M parameters",
     ]
     yield "  " + ", ".join(part for part in parts if part)
-    inputs = [f"{t.name}={'x'.join(map(str, t.shape)) or '1'} {t.type}" for t in profile.model_file.inputs]
-    yield f"  inputs {one_line(', '.join(inputs))}"
+    yield f"  inputs {one_line(profile.model_file.inputs_text)}"
     threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
     yield (
         f"  {profile.runtime}, {profile.delegate or 'no delegate'}, {threads}, batch {profile.batch}, "

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from latkit._io import html_card, load_record, one_line_repr, to_polars, write_text
 from latkit._io.moments import moment_written
@@ -98,7 +99,23 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 
 
-Milliseconds = Annotated[float, Field(ge=0)]
+def _check_moment(text: str) -> str:
+    """Profiles are sorted by their time: a wrong one would always be the latest."""
+    datetime.fromisoformat(text)
+    return text
+
+
+def _check_model_file(document: dict[str, object]) -> dict[str, object]:
+    try:
+        ModelFile.from_json(document)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return document
+
+
+Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
+Latency = Annotated[float, Field(ge=1e-9, le=1e12)]
+"""In ms, as it is compared: its logarithm is finite."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(ge=0)]
@@ -116,13 +133,19 @@ class LatencyStatistics(_Record):
     mean_low: Milliseconds | None = None
     """Bounds of the 90 % interval of the mean: a bootstrap over rounds."""
     mean_high: Milliseconds | None = None
-    estimate: Milliseconds | None = None
+    estimate: Latency | None = None
     """The latency on the idle device, from samples and reference (docs/concepts/measuring.md); None if paced."""
-    low: Milliseconds | None = None
+    low: Latency | None = None
     """Bounds of the estimate's 90 % interval."""
-    high: Milliseconds | None = None
+    high: Latency | None = None
     runs: Count
     rounds: Count = 0
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"expected bounds in order, but found {self.low:g} to {self.high:g} ms")
+        return self
 
 
 class WarmUp(_Record):
@@ -268,11 +291,11 @@ class Profile(_Record):
     path: str = ""
     """Where the file lay on the host."""
     sha256: str
-    file: dict[str, object]
+    file: Annotated[dict[str, object], AfterValidator(_check_model_file)]
     """The `ModelFile` as JSON: format, inputs and outputs with type, shape and range."""
     repetition: Count = 0
     """Number of earlier profiles of the same file and inputs on this target; also the repetition in the store."""
-    created_at: str
+    created_at: Annotated[str, AfterValidator(_check_moment)]
     """Time of completion, ISO 8601 in UTC."""
     environment: dict[str, object]
     """The `Environment` as JSON: what identifies the figures. Profiles that differ here are not compared."""

@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from latkit._io import make_folder
+from latkit._io import make_folder, one_line
 from latkit.artifacts.files import ModelSource
 from latkit.devices import RecoveringSession
 from latkit.errors import UsageError
 from latkit.evaluation.ab import MAX_HALF_WIDTH, MAX_PASSES, MIN_PASSES, difference, is_precise
-from latkit.evaluation.comparison import Comparison, check_same_setup, interleaved_comparison
+from latkit.evaluation.comparison import Comparison, check_same_setup, interleaved_comparison, upper_ms
 from latkit.profiling.collector import Collection
 from latkit.profiling.profile import Profile, ProfileRequest
 from latkit.profiling.profile.pairs import PairPass, PairTimer, SecondLoad
@@ -113,31 +113,47 @@ def time_passes(
     return found
 
 
-def stored_profile(workspace: MeasuringWorkspace, target: Target, name: str) -> Profile:
-    """The latest stored profile of that name: a model's file name, its stem, a hash's beginning, or a file's path.
+def stored_profile(
+    workspace: MeasuringWorkspace, request: ProfileRequest, name: str, callbacks: Callbacks = SILENT
+) -> Profile:
+    """The latest stored profile of that name, to compare the request's only model with.
 
-    Raises UsageError, which lists the names, and BadFile.
+    `name`: a model's file name, its stem, a hash's beginning, or the path of a stored profile. Profiles on the inputs
+    of the request come before others. Raises, before anything is measured, UsageError, which lists the names, or says
+    that the same file was profiled on other inputs; BadFile; NotMeasured for a profile without an interval; and
+    MeasurementConflict if the setup is another one.
     """
+    (source,) = read_sources(request)
     if Path(name).suffix == ".json" and Path(name).is_file():
-        return Profile.load(name)
-    known = saved_profiles(workspace, target)
+        fitting = [Profile.load(name)]
+    else:
+        fitting = _profiles_named(workspace, request.target, name, callbacks)
+    inputs = source.model.inputs_text
+    stored = next((one for one in reversed(fitting) if one.model_file.inputs_text == inputs), fitting[-1])
+    other = stored.model_file.inputs_text
+    if other != inputs and stored.sha256 == source.model.sha256:
+        raise UsageError(
+            f"expected a stored profile of {one_line(source.path.name)} on {one_line(inputs)}, but found one on "
+            f"{one_line(other)}; profile it on these inputs first, or give those with --shape"
+        )
+    upper_ms(stored)  # raises if it has no interval
+    with workspace.collection(request.target, _options(request), callbacks) as collection:
+        check_same_setup(stored, str(request.target), collection.environment().to_json())
+    return stored
+
+
+def _profiles_named(workspace: MeasuringWorkspace, target: Target, name: str, callbacks: Callbacks) -> list[Profile]:
+    """At least one, oldest first. Raises UsageError, which lists the names."""
+    known = saved_profiles(workspace, target, callbacks.on_message)
     fitting = [
         profile
         for profile in known
         if name in (profile.model, Path(profile.model).stem) or (len(name) >= 8 and profile.sha256.startswith(name))
     ]
     if not fitting:
-        names = ", ".join(dict.fromkeys(profile.model for profile in known)) or "none"
+        names = ", ".join(dict.fromkeys(one_line(profile.model, 80) for profile in known)) or "none"
         raise UsageError(f"expected a stored profile on {target}, but found none of {name!r}; stored profiles: {names}")
-    return fitting[-1]
-
-
-def check_setup(
-    workspace: MeasuringWorkspace, request: ProfileRequest, stored: Profile, callbacks: Callbacks = SILENT
-) -> None:
-    """Raise MeasurementConflict, before anything is measured, if the setup is not that of a stored profile."""
-    with workspace.collection(request.target, _options(request), callbacks) as collection:
-        check_same_setup(stored, collection.environment().to_json())
+    return fitting
 
 
 def _save(workspace: MeasuringWorkspace, target: Target, found: Comparison) -> Path:

@@ -42,9 +42,10 @@ def profile_models(
 def _profile_files(workspace: MeasuringWorkspace, request: ProfileRequest, callbacks: Callbacks) -> Outcome:
     sources = read_sources(request)
     target = request.target
-    number = max((next_repetition(workspace, target, source.model) for source in sources), default=0)
     options = MeasureOptions(request.plan, request.wait_s, request.cores, tool=request.tool)
     with workspace.collection(target, options, callbacks) as collection:
+        # the device is ours from here: no other command takes the same number
+        number = max((next_repetition(workspace, target, source.model) for source in sources), default=0)
         session = collection.session
         if not isinstance(session, RecoveringSession):
             raise UsageError(f"expected one of latkit's agents on {target.device} for a profile")
@@ -57,9 +58,9 @@ def _profile_files(workspace: MeasuringWorkspace, request: ProfileRequest, callb
             predict=_predictor(workspace, target),
         )
         outcome = run.run(sources)
-    for profile in outcome.profiles:
-        if profile.complete:
-            save(workspace, target, profile)
+        for profile in outcome.profiles:
+            if profile.complete:
+                save(workspace, target, profile)
     if not outcome.profiles and outcome.failed:
         raise next(iter(outcome.failed.values()))
     return outcome

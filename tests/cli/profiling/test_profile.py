@@ -29,14 +29,14 @@ from tests.report.made_profiles import made_latency, made_profile
 PLAN = ["--rounds", "2", "--round-seconds", "0.02"]
 
 
-def save(path: Path, layers: int) -> Path:
+def save(path: Path, layers: int, batch: int | str = 1) -> Path:
     weight = np.random.default_rng(0).standard_normal((32, 32)).astype(np.float32)
     names = ["x", *(f"h{number}" for number in range(layers - 1)), "y"]
     nodes = [
         helper.make_node("MatMul", [before, "w"], [after], f"layer-{number}")
         for number, (before, after) in enumerate(pairwise(names))
     ]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 32]) for name in ("x", "y")]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 32]) for name in ("x", "y")]
     graph = helper.make_graph(nodes, "net", values[:1], values[1:], [numpy_helper.from_array(weight, "w")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
@@ -124,9 +124,28 @@ def test_against_a_stored_profile(latkit: Run, workspace: Path, models: tuple[Pa
     assert "stored profiles: old.onnx, new.onnx" in unknown[2]
 
 
+@pytest.mark.slow
+def test_against_takes_a_profile_on_the_same_inputs(latkit: Run, workspace: Path, tmp_path: Path) -> None:
+    path = save(tmp_path / "open.onnx", 1, "n")
+
+    def profile(batch: int, *arguments: object) -> tuple[int, str, str]:
+        shape = f"x={batch},32"
+        return latkit("-C", workspace, "profile", "here/onnxruntime", path, *PLAN, "--shape", shape, *arguments)
+
+    first, _ = (json.loads(profile(batch, "--json")[1]) for batch in (2, 3))
+    found = json.loads(profile(2, "--against", "open", "--json")[1])
+    assert found["comparison"]["a"]["created_at"] == first["created_at"], "not the latest, which is of another batch"
+    before = list((workspace / "measurements").glob("here/*/profiles/*"))
+    code, out, err = profile(4, "--against", "open")
+    assert (code, out) == (2, "")
+    assert "open.onnx on x=4x32 float32, but found one on x=2x32" in err
+    assert list((workspace / "measurements").glob("here/*/profiles/*")) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["here/onnxruntime", "a.onnx", "--max-ms", "inf"], "--max-ms with a finite number"),
         (["here/onnxruntime"], "found no model file"),
         (["a.onnx"], "found no target"),
         (["here/onnxruntime", "a.onnx", "--threads", "1;2"], "expected --threads with numbers such as 1,2,4"),
@@ -183,6 +202,8 @@ def test_a_changed_setup_is_refused_and_named() -> None:
     now = made_profile("new.onnx", environment={"governor": "performance", "opset": 17})
     with pytest.raises(MeasurementConflict, match="governor was powersave, is performance"):
         stored_comparison(stored, now)
+    with pytest.raises(MeasurementConflict, match="target was made/onnxruntime-t1-fp32-b1, is made/onnxruntime-t2-fp"):
+        stored_comparison(made_profile(), made_profile(threads=2))
     same = stored_comparison(stored, made_profile("new.onnx", environment=stored.environment))
     assert not same.interleaved
     assert isinstance(same.difference, Interval)

@@ -73,7 +73,27 @@ def test_the_fields_that_the_command_line_promises() -> None:
     assert document["paced"]["interval_ms"] == 33
 
 
-@pytest.mark.parametrize("change", [{"format": "latkit-profile-2"}, {"load_ms": -1}, {"threads": 0}, {"ops": {}}])
+LATENCY = {"min": 1.0, "p50": 1.5, "p90": 2.0, "p99": 2.5, "mean": 1.6, "runs": 60}
+"""A latency to damage."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "latkit-profile-2"},
+        {"load_ms": -1},
+        {"threads": 0},
+        {"ops": {}},
+        {"file": {}},
+        {"created_at": "yesterday"},
+        {"created_at": "99999-01-01T00:00:00+00:00"},
+        {"latency_ms": {**LATENCY, "estimate": 0.0, "low": 0.0, "high": 0.0}},
+        {"latency_ms": {**LATENCY, "estimate": 5e-324, "low": 5e-324, "high": 5e-324}},
+        {"latency_ms": {**LATENCY, "estimate": 1e308, "low": 1e308, "high": 1e308}},
+        {"latency_ms": {**LATENCY, "estimate": 1.0, "low": 5.0, "high": 0.001}},
+    ],
+    ids=str,
+)
 def test_a_damaged_profile_is_refused_in_one_line(tmp_path: Path, change: dict) -> None:
     path = tmp_path / "p.json"
     path.write_text(json.dumps({**a_profile().to_json(), **change}))

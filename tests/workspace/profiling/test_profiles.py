@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from latkit.devices import leased
 from latkit.errors import BadFile, LatkitError, ModelRejected, UsageError
 from latkit.measurements.frames import to_frame
 from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
+from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
@@ -100,6 +103,27 @@ def test_an_interrupted_profile_is_resumed(workspace: Workspace, net: Path, monk
     (again,) = profile_models(workspace, request(net, ops=False)).profiles
     assert again.repetition == done.repetition
     assert again.latency_ms == done.latency_ms
+
+
+def test_a_profile_that_waited_for_the_device_is_one_of_its_own(workspace: Workspace, net: Path) -> None:
+    """The number is taken once the device is held: the command that held it before may have saved one."""
+    (first,) = profile_models(workspace, request(net, ops=False)).profiles
+    with ExitStack() as stack:
+        stack.enter_context(leased(workspace.device("here"), "another command"))
+        folder = profiles_folder(workspace, TARGET)
+        theirs = folder / f"net-{first.model_file.key[:8]}-{first.repetition + 1}.json"
+
+        def on_message(text: str) -> None:
+            if text.startswith("waiting for here"):
+                theirs.write_text("{}")
+                stack.close()
+
+        (found,) = profile_models(
+            workspace, request(net, ops=False, wait_s=60.0), Callbacks(on_message=on_message)
+        ).profiles
+    assert found.repetition == first.repetition + 2
+    assert theirs.read_text() == "{}"
+    theirs.unlink()
 
 
 def test_several_models_are_interleaved(workspace: Workspace, net: Path, tmp_path: Path) -> None:
