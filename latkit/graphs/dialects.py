@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import Graph
 from latkit.graphs.onnx import patterns as onnx_patterns
 from latkit.graphs.onnx.builder import GraphBuilder
-from latkit.graphs.onnx.channels_last import with_channels_last, without_channels_last
+from latkit.graphs.onnx.channels_last import part_in_layout, with_channels_last, without_channels_last
 from latkit.graphs.tflite import kinds as tflite_kinds
 from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.graphs.unit import Unit
@@ -22,6 +23,8 @@ class Dialect:
     """The units of a graph, each node in exactly one, in the order of their last nodes."""
     builder: Callable[[], GraphBuilder]
     """Makes a builder of a new graph."""
+    part: Callable[[DefUse, Iterable[int], str], Graph]
+    """Some nodes of a network, with a name, as a graph of their own."""
     measured_form: Callable[[Graph], Graph]
     """A part of a network as it is measured alone, so that the runtime computes it as in the network."""
     network_form: Callable[[Graph], Graph]
@@ -33,8 +36,8 @@ def _same(graph: Graph) -> Graph:
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "onnx": Dialect(onnx_patterns.units, GraphBuilder, with_channels_last, without_channels_last),
-    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, _same, _same),
+    "onnx": Dialect(onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last),
+    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same),
 }
 """By name, as in `NODE_RULES`."""
 
@@ -42,6 +45,11 @@ DIALECTS: Mapping[str, Dialect] = {
 def units_of(graph: Graph) -> tuple[Unit, ...]:
     """The graph's units, each node in exactly one, in the order of their last nodes."""
     return DIALECTS[graph.dialect].units(graph)
+
+
+def part_of(def_use: DefUse, members: Iterable[int], name: str = "") -> Graph:
+    """Some nodes of a network as a graph of their own, which says as much as its runtime needs of the network."""
+    return DIALECTS[def_use.graph.dialect].part(def_use, members, name)
 
 
 def measured_form(graph: Graph) -> Graph:

@@ -60,6 +60,9 @@ class Graph:
     """Name of each node in the file, or of its first output: for people, and not saved in records."""
     dialect: str = "onnx"
     """Whose operators the nodes are, one of `NODE_RULES`."""
+    channels_last: bool = False
+    """Of a part of a network: whether its runtime has the images that it takes with the channels last, and computes
+    the part in another way than with the channels first."""
 
     def __post_init__(self) -> None:
         if self.dialect not in NODE_RULES:
@@ -123,11 +126,14 @@ class Graph:
         return tuple(numbers)
 
     def to_json(self) -> dict[str, Any]:
-        """The graph as a JSON document. Its dialect is included only where it is not ONNX, as in earlier files."""
+        """The graph as a JSON document. Its dialect is included only where it is not ONNX, as in earlier files, and
+        the place of the channels only where it is the last."""
         dialect = {} if self.dialect == "onnx" else {"dialect": self.dialect}
+        layout = {"channels_last": True} if self.channels_last else {}
         return {
             "format": FORMAT,
             **dialect,
+            **layout,
             "name": self.name,
             "opset": self.opset,
             "inputs": [tensor_to_json(tensor) for tensor in self.inputs],
@@ -151,6 +157,7 @@ class Graph:
                 as_integer(document["opset"]),
                 str(document.get("name", "")),
                 dialect=str(document.get("dialect", "onnx")),
+                channels_last=bool(document.get("channels_last", False)),
             )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise UsageError(f"expected a graph, but found one whose part is wrong: {str(error)[:200]}") from error

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.def_use import DefUse
-from latkit.graphs.dialects import units_of
+from latkit.graphs.dialects import part_of, units_of
 from latkit.graphs.graph import ABSENT, Graph
 from latkit.graphs.unit import Unit
 
@@ -61,13 +61,14 @@ class Partition:
 
     def kernel_graph(self, index: int) -> Graph:
         """A kernel as a graph of its own."""
-        return self.def_use.part(self.kernels[index].members, self.kernels[index].kind)
+        return part_of(self.def_use, self.kernels[index].members, self.kernels[index].kind)
 
     def pair_graph(self, edge: Edge) -> Graph:
         """Two neighbors as one graph, with the views between them."""
         producer, consumer = self.kernels[edge.producer], self.kernels[edge.consumer]
         between = _views_between(self.def_use, producer.members, consumer.members)
-        return self.def_use.part((*producer.members, *between, *consumer.members), f"{producer.kind} > {consumer.kind}")
+        members = (*producer.members, *between, *consumer.members)
+        return part_of(self.def_use, members, f"{producer.kind} > {consumer.kind}")
 
 
 @dataclass(frozen=True, slots=True)

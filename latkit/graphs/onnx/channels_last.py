@@ -3,11 +3,14 @@
 onnxruntime computes quantized convolutions and pools with the channels last. It transposes an image before the first
 and after the last of them, and moves these transpositions past padding, resizing and elementwise operators. A kernel
 measured alone would pay for two of them that its network does not have.
+
+An average pool is computed with the channels last only where its image comes from such a kernel. Elsewhere it takes
+longer, and is measured with the channels first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from latkit.graphs.def_use import DefUse
@@ -18,6 +21,10 @@ TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 """Orders of axes: channels last to channels first, and back."""
 
 POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool"})
+FOLLOWING = frozenset({"AveragePool", "GlobalAveragePool"})
+"""Pools that onnxruntime computes in the layout in which their image comes."""
+CONVERTED = frozenset({"Conv", "MaxPool"})
+"""Operators that onnxruntime converts to channels last, if they are quantized."""
 QUANTIZED = POOLS | {"Conv", "Pad", "Resize"}
 """Operators that onnxruntime computes with the channels last, if they are quantized."""
 
@@ -26,7 +33,7 @@ _PASSED = UNARY | BINARY | {"QuantizeLinear", "DequantizeLinear", "Concat"}
 
 
 def with_channels_last(graph: Graph) -> Graph:
-    """The graph with the channels last in every input and output that is an image of a quantized convolution.
+    """The graph with the channels last in every input and output that is an image of a quantized kernel.
 
     Transpositions at its ends convert them: a runtime that computes with the channels last removes them. It does so
     with those of a pool only where there is a convolution: a pool alone gets the smallest one beside it. Other graphs
@@ -54,6 +61,7 @@ def with_channels_last(graph: Graph) -> Graph:
         nodes=(*first, *nodes, *last),
         outputs=tuple(ends.get(number, renamed.get(number, number)) for number in graph.outputs),
         node_names=(),
+        channels_last=False,
     )
 
 
@@ -84,8 +92,48 @@ def without_channels_last(graph: Graph) -> Graph:
         outputs=tuple(renamed.get(number, number) for number in outputs),
         node_names=(),
     )
-    found = (one for one in (_without_convolution(bare), bare) if one is not None and with_channels_last(one) == graph)
-    return next(found, graph)
+    candidates = [
+        replace(one, channels_last=channels_last)
+        for one in (_without_convolution(bare), bare)
+        if one is not None
+        for channels_last in (False, True)
+    ]
+    return next((one for one in candidates if with_channels_last(one) == graph), graph)
+
+
+def part_in_layout(def_use: DefUse, members: Iterable[int], name: str = "") -> Graph:
+    """Some nodes of a network as a graph of their own, which knows whether its pools take the channels last there."""
+    indices = sorted(set(members))
+    part = def_use.part(indices, name)
+    inside = [comes_last(def_use, index) for index in indices if def_use.graph.nodes[index].op in FOLLOWING]
+    alone = DefUse(part)
+    separate = [comes_last(alone, index) for index, node in enumerate(part.nodes) if node.op in FOLLOWING]
+    return part if inside == separate else replace(part, channels_last=True)
+
+
+def comes_last(def_use: DefUse, index: int) -> bool:
+    """Whether a node's image comes with the channels last: from nodes that the runtime converts, or through others."""
+    graph, waiting, known = def_use.graph, [def_use.graph.nodes[index].inputs[0]], set[int]()
+    while waiting:
+        number = waiting.pop()
+        producer = def_use.producer_of(number)
+        if number in known or (producer is None and graph.channels_last):
+            continue
+        known.add(number)
+        node = graph.nodes[producer] if producer is not None else None
+        if node is None or not (_gives_last(def_use, node) or node.op in _PASSED | QUANTIZED):
+            return False
+        if not _gives_last(def_use, node):
+            waiting += def_use.variables(node) if node.op in _PASSED else node.inputs[:1]
+    return True
+
+
+def _gives_last(def_use: DefUse, node: Node) -> bool:
+    """Whether the runtime has a node's output with the channels last, whatever the node's input."""
+    if node.op in CONVERTED:
+        producer = def_use.producer_of(node.inputs[0])
+        return producer is not None and def_use.graph.nodes[producer].op == "DequantizeLinear"
+    return _is_transposition(node, TO_FIRST)
 
 
 _PIXEL = Tensor((1, 1, 1, 1))
@@ -156,6 +204,8 @@ def _images(graph: Graph) -> set[int]:
     found: set[int] = set()
     for index, node in enumerate(graph.nodes):
         producer = def_use.producer_of(node.inputs[0]) if node.op in QUANTIZED else None
+        if node.op in FOLLOWING and not comes_last(def_use, index):
+            continue
         if producer is not None and graph.nodes[producer].op == "DequantizeLinear":
             found |= {node.inputs[0], def_use.first[index]}
     passing = [index for index, node in enumerate(graph.nodes) if node.op in _PASSED]

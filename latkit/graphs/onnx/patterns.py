@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import ABSENT, Graph, Node
+from latkit.graphs.onnx.channels_last import FOLLOWING, comes_last
 from latkit.graphs.onnx.kinds import node_kind
 from latkit.graphs.onnx.operators import BINARY, UNARY, VIEWS
 from latkit.graphs.unit import Unit
@@ -96,6 +97,8 @@ def _quantized_kind(def_use: DefUse, index: int, weights: set[int]) -> str:
         kind = "linear" if weights else "matmul"
     elif node.op in BINARY and weights:
         kind = f"{kind.split('_')[0]}_constant"
+    elif node.op in FOLLOWING and not comes_last(def_use, index):
+        kind = f"{kind}_nchw"
     return f"{kind}_int8"
 
 
