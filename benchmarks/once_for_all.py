@@ -1,8 +1,8 @@
 """Once-for-all: curricula at equal cost, sub-networks beside the same trained alone, predictor, 20 targets, a step.
 
     python benchmarks/once_for_all.py [--data idx:FOLDER] [--images 6000] [--seconds 20] [--seeds 3] [--epochs 100]
-                                      [--folder FOLDER] [--part NAME ...] [--target TARGET ...] [--max-seconds S]
-                                      [--quick] [--json]
+                                      [--supernet-seed SEED] [--folder FOLDER] [--part NAME ...]
+                                      [--target TARGET ...] [--max-seconds S] [--quick] [--json]
 
 **curricula.** Each curriculum trains the same space for the same CPU seconds of one thread; its epochs follow from the
 measured seconds of its steps. Test accuracy of the smallest and of ten random sub-networks, the same ten everywhere:
@@ -23,12 +23,12 @@ learn from, from at most 400 evaluated ones; `predictor_tau_front` on those of i
 are where searches go. `predictor_tau_halves`: tau between evaluations of the 200 on two halves of the validation
 images, which says how far a ranking is one of these images: the predictor learns from the same ones.
 
-**specialize.** Sub-networks for latencies spread over the range of every target, 20 in all, with the supernet of the
-part before. `fp32_accuracy`, of the weights, and `random_accuracy_mean`, of five random sub-networks of the latency,
-are on all test images of the data. `accuracy` is the same, for an int8 target that of the int8 file on the benchmark's
-test images. `above_random` and `above_random_by_spread` count the targets where `fp32_accuracy` exceeds the random
-ones' mean, and by more than their standard deviation; `within_2_percent` and `within_5_percent` those whose latency was
-met, as predicted and as measured.
+**specialize.** Sub-networks for latencies spread over the range of every target, 20 in all, with the supernet of
+`--supernet-seed`. `fp32_accuracy`, of the weights, and `random_accuracy_mean`, of five random sub-networks of the
+latency, are on all test images of the data. `accuracy` is the same, for an int8 target that of the int8 file on the
+benchmark's test images. `above_random` and `above_random_by_spread` count the targets where `fp32_accuracy` exceeds the
+random ones' mean, and by more than their standard deviation; `within_2_percent` and `within_5_percent` those whose
+latency was met, as predicted and as measured.
 `specialize_seconds` and `specialize_cpu_seconds` are of search, evaluation and export, without measuring.
 `cost_20_ratio` is the CPU seconds of training, predictor and 20 targets over those with one target.
 
@@ -136,9 +136,14 @@ class Bench:
         rng = random.Random(0)
         return [SPACE.sample(rng) for _ in range(10)]
 
-    def supernet_name(self, seed: int = 0) -> str:
+    def supernet_name(self, seed: int) -> str:
         """A long training's folder."""
         return f"{self.given.long_curriculum}-long" + (f"-{seed}" if seed else "")
+
+    @property
+    def specialized(self) -> str:
+        """The supernet that the predictor learns from and the targets get."""
+        return self.supernet_name(self.given.supernet_seed)
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
@@ -161,7 +166,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100, help="of the long training, and of networks alone")
     parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default=LONG_CURRICULUM)
-    parser.add_argument("--long-seeds", type=int, default=1, help="of the long training; the first is specialized")
+    parser.add_argument("--long-seeds", type=int, default=1, help="of the long training")
+    parser.add_argument("--supernet-seed", type=int, default=0, help="of the long training that is specialized")
     parser.add_argument("--curriculum", action="append", choices=CURRICULA.names(), help="only these")
     parser.add_argument("--evaluations", type=int, default=400, help="sub-networks that the predictor has")
     parser.add_argument("--held-out", type=int, default=200)

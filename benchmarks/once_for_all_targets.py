@@ -40,12 +40,12 @@ RANDOMS = 5
 
 def predictor(bench: Bench) -> dict[str, Any]:
     """Kendall's tau on sub-networks that the predictor did not learn from."""
-    long(bench)
-    return dict(bench.once(f"predictor of {bench.supernet_name()}", lambda: _judged_predictor(bench)))
+    long(bench, bench.given.supernet_seed)
+    return dict(bench.once(f"predictor of {bench.specialized}", lambda: _judged_predictor(bench)))
 
 
 def _loaded(bench: Bench) -> tuple[TrainedSupernet, Evaluations]:
-    folder = bench.workspace.search_dir(bench.supernet_name())
+    folder = bench.workspace.search_dir(bench.specialized)
     trained = load_supernet(folder, bench.data)
     return trained, Evaluations(folder, trained, trained.judge.metric_and_loss)
 
@@ -56,7 +56,7 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
     try:
         fitted = fit_predictor(trained, evaluations, bench.given.evaluations, 0, progress)
     finally:
-        cpu_s = bench.add_seconds(f"predictor of {bench.supernet_name()}", time.process_time() - begun)
+        cpu_s = bench.add_seconds(f"predictor of {bench.specialized}", time.process_time() - begun)
     arrays = ElasticArrays(trained.space)
     learned = set(evaluations.known)
     draw = arrays.draw(20 * bench.given.held_out, np.random.default_rng(1))
@@ -82,7 +82,7 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
 
 def _halves(bench: Bench, trained: TrainedSupernet, held: list[Architecture]) -> Floats:
     """Scores of sub-networks on the even and the odd validation images, shape (2, sub-networks)."""
-    path = bench.workspace.root / f"held-out-{bench.supernet_name()}.json"  # apart from those that are learned from
+    path = bench.workspace.root / f"held-out-{bench.specialized}.json"  # apart from those that are learned from
     known = dict(load_json(path, "scores of held-out sub-networks")) if path.exists() else {}
     judge, settings = trained.judge, trained.judge.settings
     for one in held:
@@ -100,11 +100,11 @@ def _halves(bench: Bench, trained: TrainedSupernet, held: list[Architecture]) ->
 
 def specialize(bench: Bench) -> dict[str, Any]:
     """Many targets and latencies in one command, measured, and beside random sub-networks."""
-    trained_s = long(bench)["cpu_seconds"]
+    trained_s = long(bench, bench.given.supernet_seed)["cpu_seconds"]
     predictor_s = predictor(bench)["predictor_cpu_seconds"]
     collect(bench)
     targets = _targets(bench)
-    found = dict(bench.once(f"specialize {bench.supernet_name()}", lambda: _specialized(bench, targets)))
+    found = dict(bench.once(f"specialize {bench.specialized}", lambda: _specialized(bench, targets)))
     measured = _measured(bench, targets)
     rows = [{**row, "measured_ms": measured.get(row["folder"])} for row in found["targets"]]
     found = {**found, "targets": [{name: one for name, one in row.items() if name != "folder"} for row in rows]}
@@ -121,7 +121,7 @@ def _measured(bench: Bench, targets: tuple[Target, ...]) -> dict[str, float]:
         request = _request(bench, targets).model_copy(update={"measure": True})
         return {_folder(row): row["measured_ms"] for row in _rows_of(bench, request)}
 
-    return {} if bench.given.no_measure else dict(bench.once(f"measured {bench.supernet_name()}", measure))
+    return {} if bench.given.no_measure else dict(bench.once(f"measured {bench.specialized}", measure))
 
 
 def _rows_of(bench: Bench, request: SpecializeRequest) -> list[dict[str, Any]]:
@@ -172,7 +172,7 @@ def _collect(bench: Bench, target: Target) -> bool:
 
 def _request(bench: Bench, targets: tuple[Target, ...]) -> SpecializeRequest:
     return SpecializeRequest(
-        name=bench.supernet_name(),
+        name=bench.specialized,
         targets=targets,
         latencies=bench.given.latencies // len(targets),
         evaluations=bench.given.evaluations,

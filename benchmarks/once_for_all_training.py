@@ -76,8 +76,8 @@ def briefly(bench: Bench, curriculum: str, seed: int) -> dict[str, Any]:
     return dict(bench.once(f"{curriculum} seed {seed}", lambda: _trained(bench, curriculum, seed, epochs, name)))
 
 
-def long(bench: Bench, seed: int = 0) -> dict[str, Any]:
-    """The supernet that is compared with networks trained alone; that of the first seed is specialized."""
+def long(bench: Bench, seed: int) -> dict[str, Any]:
+    """The supernet that is compared with networks trained alone, and specialized."""
     curriculum, epochs, name = bench.given.long_curriculum, bench.given.epochs, bench.supernet_name(seed)
     key = f"{curriculum} for {epochs} epochs" + (f" seed {seed}" if seed else "")
     return dict(bench.once(key, lambda: _trained(bench, curriculum, seed, epochs, name)))
