@@ -25,6 +25,7 @@ CURRICULA: Registry[Curriculum] = Registry(
     Curriculum,
     {
         "growing": "latkit.search.curricula.growing:CURRICULUM",
+        "growing-mixed": "latkit.search.curricula.growing_mixed:CURRICULUM",
         "growing-sandwich": "latkit.search.curricula.growing_sandwich:CURRICULUM",
         "progressive": "latkit.search.curricula.progressive:CURRICULUM",
         "sandwich": "latkit.search.curricula.sandwich:CURRICULUM",

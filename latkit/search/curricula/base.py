@@ -74,6 +74,15 @@ def draw(space: Space, options: Options, generator: torch.Generator) -> Architec
     return space.check([one[index] for one, index in zip(options, picked, strict=True)])
 
 
+def draw_smallest(space: Space, options: Options, generator: torch.Generator) -> Architecture:
+    """The smallest network at a resolution drawn uniformly: small networks of large images are rarely drawn."""
+    narrowed = tuple(
+        one if dimension_of(choice.name) == "resolution" else one[:1]
+        for choice, one in zip(space.choices, options, strict=True)
+    )
+    return draw(space, narrowed, generator)
+
+
 def every_option(space: Space) -> Options:
     """All options of all choices."""
     return tuple(tuple(range(len(choice.options))) for choice in space.choices)

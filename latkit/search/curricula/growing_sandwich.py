@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from latkit.search.curricula.base import Curriculum, Sample, Stage, draw, every_option, share_epochs, smallest_stage
+from latkit.search.curricula.base import (
+    Curriculum,
+    Sample,
+    Stage,
+    draw_smallest,
+    every_option,
+    share_epochs,
+    smallest_stage,
+)
 from latkit.search.curricula.sandwich import CURRICULUM as SANDWICH
-from latkit.search.supernet.elastic.base import dimension_of
 from latkit.spaces import Space
 
 SMALLEST_SHARE = 0.3
@@ -45,11 +52,7 @@ class GrowingSandwich(Curriculum):
         if stage.name != "sandwich":
             return super().samples(space, stage, generator)
         largest, *drawn, _ = SANDWICH.samples(space, stage, generator)
-        options = tuple(
-            options if dimension_of(choice.name) == "resolution" else options[:1]
-            for choice, options in zip(space.choices, stage.options, strict=True)
-        )
-        smallest = draw(space, options, generator)
+        smallest = draw_smallest(space, stage.options, generator)
         return [largest, *(Sample(one, "labels and largest") for one in (*(d.architecture for d in drawn), smallest))]
 
 

@@ -42,7 +42,11 @@ SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, rando
 BRIEF = SETTINGS.model_copy(update={"epochs": 1})
 OFTEN = {"checkpoint_seconds": 1e-9}
 PHASES = ("largest", "kernel", "depth-2", "expansion-2", "width-2")
-GROWING = {"growing": ("smallest", "all"), "growing-sandwich": ("smallest", "sandwich")}
+GROWING = {
+    "growing": ("smallest", "all"),
+    "growing-mixed": ("smallest", "all"),
+    "growing-sandwich": ("smallest", "sandwich"),
+}
 """Curricula of two stages."""
 BRIEFLY = {"sandwich": ("sandwich",), "uniform": ("uniform",), **GROWING}
 IN_EVERY_STAGE = [
@@ -209,6 +213,20 @@ def test_growing_goes_over_into_the_sandwich_rule() -> None:
     assert {SPACE.subnet(one.architecture).resolution for one in steps[3::4]} == {6, 8}
     assert {one.architecture[1:] for one in steps[3::4]} == {SPACE.smallest[1:]}
     assert [one.name for one in curriculum.stages(SPACE, 1)] == ["sandwich"]
+
+
+def test_a_quarter_of_the_later_steps_of_growing_mixed_train_the_smallest_at_any_resolution() -> None:
+    curriculum = CURRICULA.get("growing-mixed")
+    smallest, every = curriculum.stages(SPACE, 10)
+    assert (smallest.epochs, every.epochs, smallest.schedule[1]) == (3, 7, every.schedule[0])
+    assert {one.architecture for one in _drawn(curriculum.name, smallest)} == {SPACE.smallest}
+    generator = torch.Generator().manual_seed(0)
+    steps = [one for _ in range(400) for one in curriculum.samples(SPACE, every, generator)]
+    assert {one.learns_from for one in steps} == {"labels"}
+    again = [one.architecture for one in steps if one.architecture[1:] == SPACE.smallest[1:]]
+    assert {SPACE.subnet(one).resolution for one in again} == {6, 8}
+    assert len(steps) == 400
+    assert len(again) == pytest.approx(100, abs=25)
 
 
 def _drawn(curriculum: str, stage: Part) -> list[Sample]:
