@@ -24,7 +24,7 @@ def train_supernet(
         str | None,
         typer.Option(
             help="Order of training: growing-sandwich (the default from 50 epochs on), growing (the default of fewer), "
-            "uniform (that of a chain), progressive, sandwich, or a plug-in's."
+            "growing-mixed, uniform (that of a chain), progressive, sandwich, or a plug-in's."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,
