@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.def_use import DefUse
@@ -12,6 +12,7 @@ from latkit.graphs.onnx.builder import GraphBuilder
 from latkit.graphs.onnx.channels_last import part_in_layout, with_channels_last, without_channels_last
 from latkit.graphs.tflite import kinds as tflite_kinds
 from latkit.graphs.tflite.builder import TFLiteBuilder
+from latkit.graphs.tflite.scales import with_scales_apart
 from latkit.graphs.unit import Unit
 
 
@@ -29,15 +30,23 @@ class Dialect:
     """A part of a network as it is measured alone, so that the runtime computes it as in the network."""
     network_form: Callable[[Graph], Graph]
     """The part of a network of which this is the measured form; the graph itself if it is none."""
+    variants: Callable[[Graph], Sequence[Graph]]
+    """Kernels of the same shapes that the runtime computes in another way, and that few networks have."""
 
 
 def _same(graph: Graph) -> Graph:
     return graph
 
 
+def _none(_graph: Graph) -> Sequence[Graph]:
+    return ()
+
+
 DIALECTS: Mapping[str, Dialect] = {
-    "onnx": Dialect(onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last),
-    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same),
+    "onnx": Dialect(
+        onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last, _none
+    ),
+    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same, with_scales_apart),
 }
 """By name, as in `NODE_RULES`."""
 
@@ -60,3 +69,8 @@ def measured_form(graph: Graph) -> Graph:
 def network_form(graph: Graph) -> Graph:
     """The part of a network that was measured in that form: the graph itself where nothing was changed."""
     return DIALECTS[graph.dialect].network_form(graph)
+
+
+def variants_of(graph: Graph) -> Sequence[Graph]:
+    """Kernels of the same shapes that the runtime computes in another way, and that few networks have."""
+    return DIALECTS[graph.dialect].variants(graph)

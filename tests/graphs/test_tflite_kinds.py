@@ -2,9 +2,15 @@
 
 from dataclasses import replace
 
-from latkit.graphs import Graph
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from latkit.graphs import Graph, Node, Quantization, Tensor
+from latkit.graphs.dialects import variants_of
 from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.graphs.tflite.kinds import units
+from latkit.latency_models.kernels.sampling_plan import plan
+from latkit.runtimes.litert.write import write_tflite
 
 
 def silu() -> Graph:
@@ -27,3 +33,57 @@ def test_a_gate_of_another_tensor_is_not() -> None:
     x, y = b.input(1, 8, 4, 4), b.input(1, 8, 4, 4)
     gated = in_8_bits(b.graph([b.binary("Mul", x, b.unary("Sigmoid", y))]))
     assert [unit.kind for unit in units(gated)] == ["logistic_int8", "mul_int8"]
+
+
+def in_scales(op: str, *scales: float) -> Graph:
+    """An operator of tensors of these scales; the last is that of its output."""
+    *given, made = (Tensor((1, 4, 4, 8), "int8", Quantization(None, scale)) for scale in scales)
+    node = Node(op, tuple(range(len(given))), (made,), (("options", f"{op.capitalize()}Options"),))
+    return Graph(tuple(given), (), (node,), (len(given),), dialect="tflite")
+
+
+def is_delegated(graph: Graph) -> bool:
+    """Whether XNNPACK computes it."""
+    interpreter = Interpreter(model_content=write_tflite(graph, 0), num_threads=1)
+    interpreter.allocate_tensors()
+    return any(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())
+
+
+SUM_SCALES = ((1.0, 2**-9.9), (2**-10.1, 1.0), (1.0, 2**7.9), (2**8.1, 1.0))
+PRODUCT_SCALES = ((2**-8, 2**-7.9), (2**-8, 2**-8.1), (2**7.9, 1.0), (2**8.1, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("op", "scales"),
+    [
+        *((op, scales) for op in ("ADD", "SUB") for scales in SUM_SCALES),
+        *(("MUL", scales) for scales in PRODUCT_SCALES),
+        *(("QUANTIZE", (2**power,)) for power in (-8.1, -7.9, 6.9, 7.1)),
+    ],
+)
+def test_a_kind_says_whether_xnnpack_takes_its_scales(op: str, scales: tuple[float, ...]) -> None:
+    graph = in_scales(op, *scales, 1.0)
+    (unit,) = units(graph)
+    assert unit.kind.endswith("_builtin") != is_delegated(graph)
+    assert (graph.key == in_scales(op, *(1.0 for _ in scales), 1.0).key) == is_delegated(graph)
+    assert Graph.from_json(graph.to_json()) == graph
+
+
+def test_sums_are_measured_with_scales_that_xnnpack_rejects_too() -> None:
+    for op in ("ADD", "SUB"):
+        graph = in_scales(op, 1.0, 0.5, 0.1)
+        (variant,) = variants_of(graph)
+        assert is_delegated(graph)
+        assert not is_delegated(variant)
+        kinds = [spec.kind for spec in plan([graph], ()).kernels]
+        assert kinds == [f"{op.lower()}_int8", f"{op.lower()}_int8_builtin"]
+        assert not variants_of(variant)
+    assert not variants_of(in_scales("MUL", 1.0, 0.5, 0.1))
+
+
+def test_a_product_in_scales_that_xnnpack_rejects_is_no_part_of_silu() -> None:
+    graph, small = in_8_bits(silu()), Quantization(None, 2.0**-20)
+    nodes = [replace(n, outputs=tuple(replace(t, quantization=small) for t in n.outputs)) for n in graph.nodes]
+    inputs = tuple(replace(t, quantization=small) for t in graph.inputs)
+    scaled = replace(graph, inputs=inputs, nodes=tuple(nodes))
+    assert [unit.kind for unit in units(scaled)] == ["logistic_int8", "mul_int8_builtin"]

@@ -8,7 +8,7 @@ from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import Graph, Node
 from latkit.graphs.node import ABSENT, QUANTIZED
 from latkit.graphs.node_types import binary_kind, permutation, reduced_axes, transpose_kind
-from latkit.graphs.tflite.nodes import BINARY, REDUCTIONS, VIEWS
+from latkit.graphs.tflite.nodes import BINARY, REDUCTIONS, SCALES, VIEWS
 from latkit.graphs.unit import Unit
 
 LIGHT = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2"})
@@ -37,7 +37,8 @@ def _quantized_silu(graph: Graph) -> Mapping[int, int]:
         return {}
     def_use, found = DefUse(graph), {}
     for index, node in enumerate(graph.nodes):
-        for given, other in (node.inputs, node.inputs[::-1]) if node.op == "MUL" else ():
+        is_product = node.op == "MUL" and not node.get(SCALES)
+        for given, other in (node.inputs, node.inputs[::-1]) if is_product else ():
             gate = def_use.producer_of(other)
             if gate is None or graph.nodes[gate].op != "LOGISTIC" or def_use.sole_consumer(gate) != index:
                 continue
@@ -75,7 +76,8 @@ def _variant(graph: Graph, node: Node) -> str:
 def _precision(graph: Graph, node: Node) -> str:
     """What a TFLite operator computes in, as a suffix of its kind; nothing for 32-bit floats and for indices.
 
-    `dynamic`: floats that are quantized on the fly, for weights of fewer bits.
+    `dynamic`: floats that are quantized on the fly, for weights of fewer bits. `builtin`: in TFLite's own kernels, for
+    scales that XNNPACK rejects.
     """
     tensors = graph.tensors()
     data = next((number for number in node.inputs if number != ABSENT and graph.constant(number) is None), None)
@@ -86,5 +88,5 @@ def _precision(graph: Graph, node: Node) -> str:
     if given.type == "float32" and node.op not in ("QUANTIZE", "DEQUANTIZE", "GATHER"):
         return f"_dynamic_{min(weights & QUANTIZED)}" if weights & QUANTIZED else ""
     if given.type in QUANTIZED:
-        return f"_{given.type}" + ("_int4" if "int4" in weights else "")
+        return f"_{given.type}" + ("_int4" if "int4" in weights else "") + ("_builtin" if node.get(SCALES) else "")
     return "_float16" if given.type == "float16" else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from latkit.errors import UsageError
 from latkit.graphs.node import ABSENT, MAX_ELEMENTS, Node, Tensor
@@ -25,6 +27,21 @@ REDUCTIONS = frozenset({"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"
 OPTIONS, VERSION = "options", "version"
 """Attributes beside those of the operator: the name of its table of options, and the release of the operator."""
 
+SCALES, APART = "scales", "apart"
+"""Attribute of an operator in 8 bits whose scales are too far apart for XNNPACK: TFLite's own kernel computes it.
+
+In a graph only: the scales say it in a file. It is part of the key, which has no scales.
+"""
+
+SCALE_RANGES = {
+    "ADD": (2**-10, 2**8),
+    "SUB": (2**-10, 2**8),
+    "MUL": (2**-16, 2**8),
+    "QUANTIZE": (2**-8, 2**7),
+}
+"""The scale of an operand over that of the output, of a product that of both operands, from which on XNNPACK computes
+the operator, and from which on it does not (`xnnpack_delegate.cc`)."""
+
 _RANKS: dict[str, tuple[int | None, ...]] = {
     **dict.fromkeys(CONVOLUTIONS, (4, 4)),
     **dict.fromkeys(POOLS, (4,)),
@@ -38,8 +55,24 @@ _RANKS: dict[str, tuple[int | None, ...]] = {
 """Ranks of the first inputs, which must be there; None for any."""
 
 
-def _normalize(node: Node, _tensors: Sequence[Tensor], _opset: int) -> Node:
-    return node  # the reader leaves out attributes that have the schema's default
+def _normalize(node: Node, tensors: Sequence[Tensor], _opset: int) -> Node:
+    """The reader leaves out attributes that have the schema's default; what scales decide is added."""
+    if node.op not in SCALE_RANGES:
+        return node
+    others = tuple(setting for setting in node.attributes if setting[0] != SCALES)
+    return replace(node, attributes=(*others, (SCALES, APART)) if _are_apart(node, tensors) else others)
+
+
+def _are_apart(node: Node, tensors: Sequence[Tensor]) -> bool:
+    """Whether XNNPACK rejects the scales of an operator of tensors in 8 bits."""
+    known = [tensors[number] for number in node.inputs if number != ABSENT] + [*node.outputs[:1]]
+    scales = [one.quantization.scale for one in known if one.quantization is not None and one.type in ("int8", "uint8")]
+    if len(scales) < len(known) or len(scales) < 2:
+        return False
+    *given, output = scales
+    smallest, too_large = SCALE_RANGES[node.op]
+    ratios = [math.prod(given) / output] if node.op == "MUL" else [scale / output for scale in given]
+    return not all(smallest <= ratio < too_large for ratio in ratios)
 
 
 def _check(node: Node, tensors: Sequence[Tensor]) -> None:

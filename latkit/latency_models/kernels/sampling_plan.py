@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit.graphs import Graph, Rule, networks, partition_graph
-from latkit.graphs.dialects import measured_form
+from latkit.graphs.dialects import measured_form, variants_of
 from latkit.latency_models.batch_selection import select_batch
 from latkit.latency_models.kernels.adjacency import Neighbors
 from latkit.latency_models.kernels.features import KernelSpec, features, kernel_specs, roofline
@@ -70,8 +70,9 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     for network in drawn:
         parts = partition_graph(network, rules)
         specs = kernel_specs(parts)
-        kernels |= {spec.key: spec for spec in specs}
-        work.append(_work(specs))
+        others = _variants(specs, rules)
+        kernels |= {spec.key: spec for spec in (*specs, *others)}
+        work.append(_work([*specs, *others]))
         for edge in parts.edges:
             producer, consumer = specs[edge.producer], specs[edge.consumer]
             by_size = neighbors.setdefault((producer.anchor, edge.entry, edge.consumers > 1), {})
@@ -84,6 +85,12 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     pairs = dict.fromkeys(measured_form(pair.both) for pair in chosen)
     fractions = {anchor: sum(one[anchor] / one.total() for one in work) / len(work) for anchor in sum(work, Counter())}
     return Plan(tuple(kernels.values()), tuple(pairs), tuple(needed), fractions)
+
+
+def _variants(specs: Iterable[KernelSpec], rules: Collection[Rule]) -> list[KernelSpec]:
+    """The variants of kernels, so that networks which have them are predicted too."""
+    graphs = dict.fromkeys(variant for spec in specs for variant in variants_of(spec.graph))
+    return [spec for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))]
 
 
 def _work(specs: Iterable[KernelSpec]) -> Counter[str]:

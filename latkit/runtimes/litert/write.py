@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latkit.errors import ExportError, MissingExtra
 from latkit.graphs.graph import Constant, Graph, Node, Tensor
 from latkit.graphs.node import QUANTIZED
-from latkit.graphs.tflite.nodes import OPTIONS, VERSION
+from latkit.graphs.tflite.nodes import OPTIONS, SCALES, VERSION
 from latkit.runtimes.litert.schema import DTYPES
 
 MAX_MODEL_BYTES = 2**31 - 2**20
@@ -105,7 +105,7 @@ class _Writing:
             raise ExportError(f"{self.graph.title}: expected options of TFLite's schema, but found {name[:50]!r}")
         options = record()
         for setting, value in node.attributes:
-            if setting in (OPTIONS, VERSION):
+            if setting in (OPTIONS, SCALES, VERSION):
                 continue
             if setting not in vars(options):
                 raise ExportError(f"{self.graph.title}: expected an option of {name}, but found {setting[:50]!r}")
