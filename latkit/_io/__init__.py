@@ -1,6 +1,6 @@
 """Input and output of files and text: written atomically, read within bounds, shown without control characters."""
 
-from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
+from latkit._io.atomic import atomic_move, atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.display import html_card, one_line_repr, to_polars
 from latkit._io.extras import missing_extra, naming_extras
 from latkit._io.formats import other_format
@@ -23,6 +23,7 @@ from latkit._io.toml import parse_toml
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_SEED",
+    "atomic_move",
     "atomic_write",
     "check_label",
     "check_writable",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,27 @@ def atomic_write(path: str | os.PathLike[str], replace: bool = True) -> Iterator
         raise ours from error
     with suppress(OSError):  # some file systems cannot sync a folder
         _sync(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@contextmanager
+def atomic_move(path: str | os.PathLike[str], name: str = "", mode: int | None = None) -> Iterator[Path]:
+    """A path in a temporary folder beside `path`; at the end the file there atomically replaces the one at `path`.
+
+    For libraries that replace the file they write, or write others beside it. The folder is the user's alone, and is
+    removed. `name`: of the file in it; that of `path` by default. `mode`: permissions of the file; by default those
+    that it was written with. Raises as `atomic_write` does.
+    """
+    place = Path(path)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".write-", dir=place.parent)
+    except OSError as error:
+        raise host_error(error, place) or error from error
+    with folder as beside, atomic_write(place) as temporary:
+        made = Path(beside, name or place.name)
+        yield made
+        if mode is not None:
+            made.chmod(mode)
+        made.replace(temporary)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

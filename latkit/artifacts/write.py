@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from latkit._io import one_line
+from latkit._io import atomic_move, one_line
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
 from latkit.runtimes.artifact import Artifact
@@ -26,8 +25,7 @@ def write_artifact(runtime: Runtime, write: Callable[[Path], None], path: Path, 
     """Write an artifact beside `path`, and move it there atomically. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        unfinished = Path(folder, f"model{runtime.suffix}")
+    with atomic_move(path, f"model{runtime.suffix}") as unfinished:
         try:
             write(unfinished)
         except LatkitError:
@@ -36,5 +34,4 @@ def write_artifact(runtime: Runtime, write: Callable[[Path], None], path: Path, 
             reason = f"{type(error).__name__}: {one_line(str(error), MAX_REASON_CHARS)}"
             raise ExportError(f"cannot export {what} for {runtime.name}: {reason}") from error
         sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
-        unfinished.replace(path)
     return Artifact(path, sha256, runtime.name, exporter, runtime.opset)

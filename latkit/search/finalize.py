@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
@@ -17,6 +16,7 @@ from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.exports import export
 from latkit.search.training.nan_guard import check_weights
+from latkit.search.training.trained_network import save_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -49,8 +49,7 @@ def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> 
 
     def written() -> bytes:
         eval_module = module.cpu().eval()
-        state = {name: tensor.contiguous() for name, tensor in eval_module.state_dict().items()}
-        save_file(state, folder / FILES["weights"])
+        save_weights(eval_module.state_dict(), folder / FILES["weights"])
         exports, missing = export(folder, trained.network, eval_module, data, problem.settings)
         result = _result(problem, trained, score).model_copy(
             update={

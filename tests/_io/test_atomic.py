@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit._io import atomic_write, write_text
+from latkit._io import atomic_move, atomic_write, write_text
 from latkit.errors import DiskFull, WriteError
 from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult, Validation
@@ -119,6 +119,28 @@ def test_permissions_stay_and_new_files_follow_the_umask(tmp_path: Path) -> None
     finally:
         os.umask(before)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (old, new)] == [0o640, 0o640]
+
+
+def test_a_library_that_writes_beside_its_file_leaves_one_complete_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("as it was")
+
+    def write(made: Path) -> None:
+        made.write_text("in part")
+        made.with_name("other").write_text("beside it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskFull), atomic_move(path) as made:
+        write(made)
+    assert [path.read_text(), *tmp_path.iterdir()] == ["as it was", path]
+    with atomic_move(path, "other-name", mode=0o600) as made:
+        assert (made.name, stat.S_IMODE(made.parent.stat().st_mode)) == ("other-name", 0o700)
+        made.write_text("new")
+        made.with_name("other").write_text("beside it")
+    assert [path.read_text(), *tmp_path.iterdir()] == ["new", path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(WriteError, match="No such file or directory"), atomic_move(tmp_path / "absent" / "key"):
+        pass
 
 
 def test_no_link_of_others_is_followed(tmp_path: Path) -> None:

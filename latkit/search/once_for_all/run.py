@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import save_file
-
 from latkit._io import reading
 from latkit.progress import Progress, Silent
 from latkit.search.curricula import Stage
@@ -31,6 +29,7 @@ from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.nan_guard import check_weights
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, seeded, threads
+from latkit.search.training.trained_network import save_weights
 from latkit.search.training.trainer import Checkpointer, Row, run_phase
 from latkit.spaces import Architecture
 
@@ -154,8 +153,7 @@ class _Training:
 
         def written() -> bytes:
             path = files.file("weights")
-            state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-            save_file(state, path)
+            save_weights(self.net.state_dict(), path)
             result = SupernetResult(
                 name=files.path.name,
                 space=problem.space.name,

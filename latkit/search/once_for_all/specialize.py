@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from safetensors.torch import save_file
 from torch import nn
 
 from latkit._io import make_folder
@@ -25,6 +24,7 @@ from latkit.search.records.base import Record
 from latkit.search.records.result import FILES, ExportFacts
 from latkit.search.training.exports import export, export_runtimes
 from latkit.search.training.finetune import finetune
+from latkit.search.training.trained_network import save_weights
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
 from latkit.targets import Target
@@ -181,7 +181,7 @@ def write_files(
     make_folder(folder)
     module = module.cpu().eval()
     network.save(folder / FILES["architecture"])
-    save_file({name: one.contiguous() for name, one in module.state_dict().items()}, folder / FILES["weights"])
+    save_weights(module.state_dict(), folder / FILES["weights"])
     return export(folder, network, module, data, settings)
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+from latkit._io import atomic_move
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals
@@ -154,11 +155,14 @@ def save_study(path: Path, name: str, entries: Sequence[Entry], space: Space, go
 
     Architectures without the goals' quantities are pruned trials, and failures failed ones. Replaces the file.
     """
+    with atomic_move(path) as fresh:
+        _write_study(fresh, name, entries, space, goals)
+
+
+def _write_study(path: Path, name: str, entries: Sequence[Entry], space: Space, goals: Goals) -> None:
     optuna = load_optuna()
     states, options = optuna.trial.TrialState, distributions(space)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(str(fresh))
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
     directions = ["maximize" if goal.maximize else "minimize" for goal in goals.goals]
     study = optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name=name, directions=directions)
     with warnings.catch_warnings():
@@ -179,4 +183,3 @@ def save_study(path: Path, name: str, entries: Sequence[Entry], space: Space, go
             user_attrs=attributes | ({"failure": entry.verdict.failure} if entry.verdict.failure else {}),
         )
         study.add_trial(trial)
-    fresh.replace(path)

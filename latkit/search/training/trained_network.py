@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from latkit._io import one_line, reading
+from latkit._io import atomic_write, one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network
@@ -96,6 +96,12 @@ def load_network(folder: Path) -> TrainedNetwork:
             return TrainedNetwork(network, weights, data.mean, data.std, data.class_names, recipe.settings.task)
         except UsageError as error:
             raise BadFile(path, expected, one_line(str(error))) from error
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by name as safetensors, atomically."""
+    with atomic_write(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

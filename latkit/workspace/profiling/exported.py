@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latkit._io import make_folder, naming_extras
+from latkit._io import atomic_write, make_folder, naming_extras
 from latkit._io.cache import cache_folder
 from latkit.artifacts.files import SourceRequest, read_source
 from latkit.errors import UsageError
@@ -70,7 +70,9 @@ def _exported(target: Target, module: object, example: object, title: str) -> Pa
         made = export_user_module(runtime, module, example, Path(name, f"{stem}{runtime.suffix}"))
         place = home / made.sha256[:16] / made.path.name
         make_folder(place.parent)
-        return made.path.replace(place)
+        with atomic_write(place) as temporary:
+            made.path.replace(temporary)
+        return place
 
 
 def _values(target: Target, path: Path, example: object, folder: Path) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 from adb_shell.auth.keygen import keygen, write_public_keyfile
 from adb_shell.auth.sign_cryptography import CryptographySigner
 
-from latkit._io import reading
-from latkit.errors import BadFile, DeviceError
+from latkit._io import atomic_move, atomic_write, reading
+from latkit.errors import BadFile, DeviceError, WriteError
 
 OF_OTHERS = 0o077
 """Permissions of others that make a private key invalid, as in ssh."""
@@ -35,14 +35,13 @@ def _make(path: Path) -> None:
     """A new key that nobody else may read, not even while it is written."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".key-") as folder:
-            part = Path(folder) / path.name
+        with atomic_move(path, mode=0o600) as part:
             keygen(str(part))
-            part.chmod(0o600)
-            Path(f"{part}.pub").replace(f"{path}.pub")
-            part.replace(path)
-    except OSError as error:
-        raise DeviceError(f"could not make a key for phones at {path}: {error.strerror}") from error
+            with atomic_write(f"{path}.pub") as public:
+                Path(f"{part}.pub").replace(public)
+    except (OSError, WriteError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DeviceError(f"could not make a key for phones at {path}: {reason}") from error
 
 
 def _signer(path: Path) -> CryptographySigner:
