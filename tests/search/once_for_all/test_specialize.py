@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.result import FILES
+from latkit.spaces import Architecture
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.tables import ElasticTable
@@ -81,6 +84,18 @@ def test_a_predictor_of_the_first_format_is_read(tmp_path: Path) -> None:
         ScorePredictor.load(path)
 
 
+class Recording(Evaluations):
+    """Records the sub-networks that scores by loss were fitted on."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.fitted_on: list[list[Architecture]] = []
+
+    def score_by_loss(self, architectures: Sequence[Architecture]) -> ScoreByLoss:
+        self.fitted_on.append(list(architectures))
+        return super().score_by_loss(architectures)
+
+
 @pytest.mark.slow
 def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(trained, tmp_path: Path) -> None:
     judged = []
@@ -90,8 +105,11 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
         return trained.judge.metric_and_loss(architecture)
 
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
-    evaluations = Evaluations(tmp_path, trained, judge)
+    evaluations = Recording(tmp_path, trained, judge)
     fitted = fit_predictor(trained, evaluations, 24, 0, Silent())
+    learned, everything = evaluations.fitted_on[1:]
+    assert (len(learned), len(everything)) == (fitted.report.learned, 24)
+    assert fitted.report.held_out == len(set(everything) - set(learned))  # they have no part in what judges them
     plan = SpecializePlan(candidates=2, randoms=2, min_share=0.8)
     target = (table.min() + table.max()) / 2
     find = predictions(evaluations, fitted.predictor.predict, plan)
