@@ -123,7 +123,10 @@ def read_bytes(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX
                 raise BadFile(path, expected, "a FIFO" if stat.S_ISFIFO(found.st_mode) else "a device")
             if found.st_size > max_bytes:
                 raise BadFile(path, expected, f"{found.st_size} bytes, more than {max_bytes}")
-            return file.read(max_bytes)
+            content = file.read(min(found.st_size + 1, max_bytes))  # a larger buffer takes longer to allocate
+            if len(content) > found.st_size:  # it grew, or has no size, as files of /proc
+                content += file.read(max_bytes - len(content))
+            return content
 
 
 def read_text(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> str:
