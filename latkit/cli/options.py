@@ -165,8 +165,13 @@ def given_parameters(context: typer.Context) -> dict[str, str]:
     return found
 
 
-def check_output(path: Path) -> None:
-    """Raise UsageError or WriteError if a file cannot be written, before any work is done for it."""
+def check_output(path: Path, *suffixes: str) -> None:
+    """Raise UsageError or WriteError if a file cannot be written, before any work is done for it.
+
+    `suffixes`: those of its format, where that is the only one: then no model or record is replaced by mistake.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UsageError(f"expected to write a file ending in {' or '.join(suffixes)}, but found {path}")
     if not path.resolve().parent.is_dir():
         raise UsageError(f"expected to write {path}, but the folder {path.parent} does not exist")
     if path.is_dir():

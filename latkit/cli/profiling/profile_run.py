@@ -26,6 +26,9 @@ from latkit.workspace.profiling.exported import exporting_programs
 from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.profile_targets import Failure, profile_targets
 
+JSON = (".json",)
+"""Suffixes of JSON files."""
+
 
 @dataclass(slots=True)
 class Result:
@@ -185,9 +188,11 @@ class Outputs:
 
     def check(self) -> None:
         """Raise UsageError or WriteError if a file cannot be written, before anything is measured."""
-        for path in (self.html, self.trace, self.overlay):
+        for path, suffixes in ((self.html, (".html", ".htm")), (self.trace, JSON), (self.overlay, JSON)):
             if path is not None:
-                check_output(path)
+                check_output(path, *suffixes)
+        if self.trace is not None and self.overlay is not None and self.trace.resolve() == self.overlay.resolve():
+            raise UsageError(f"expected different files for --trace and --model-explorer, but found {self.trace} twice")
 
     def write(self, result: Result) -> None:
         """Write the files, and print the result."""

@@ -26,7 +26,7 @@ def report(
     from latkit.workspace import Workspace
     from latkit.workspace.requests import ReportRequest
 
-    check_output(output)
+    check_output(output, ".html", ".htm")
     request = ReportRequest(output=output, about=about)
     Workspace(workspace_folder(context)).report(request)
     if as_json:

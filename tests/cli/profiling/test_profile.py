@@ -146,6 +146,9 @@ def test_against_takes_a_profile_on_the_same_inputs(latkit: Run, workspace: Path
     ("arguments", "expected"),
     [
         (["here/onnxruntime", "a.onnx", "--max-ms", "inf"], "--max-ms with a finite number"),
+        (["here/onnxruntime", "a.onnx", "--html", "a.onnx"], "ending in .html or .htm, but found a.onnx"),
+        (["here/onnxruntime", "a.onnx", "--trace", "a.npz"], "ending in .json, but found a.npz"),
+        (["here/onnxruntime", "a.onnx", "--trace", "t.json", "--model-explorer", "./t.json"], "found t.json twice"),
         (["here/onnxruntime"], "found no model file"),
         (["a.onnx"], "found no target"),
         (["here/onnxruntime", "a.onnx", "--threads", "1;2"], "expected --threads with numbers such as 1,2,4"),
