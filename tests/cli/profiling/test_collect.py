@@ -12,10 +12,12 @@ import pytest
 
 from latkit.devices import Device, Ssh, leased, load_device, trust
 from latkit.measurements import Store
+from latkit.profiling import fusion_probes
 from latkit.targets import Target
 from latkit.testing.agents.faulty import faulty_python
 from latkit.testing.boards.sshd import Sshd
 from tests.cli.conftest import QUICK, Run
+from tests.profiling.test_fusion_probes import NETWORKS
 
 
 @pytest.fixture
@@ -125,3 +127,19 @@ def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
     assert again["finished"]
     assert again["already"] == before, "a dead process holds no lease, and what it committed is there"
     assert committed() == before + again["visits"]
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_kernels_are_collected_to_the_end(root: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two small networks: latkit's own have hundreds of kernels. The fixture checks the fields of the document."""
+    monkeypatch.setattr(fusion_probes, "drawn_networks", lambda _dialect: NETWORKS[:2])
+    monkeypatch.setattr(fusion_probes, "stacks", lambda _dialect: [])
+    code, out, err = latkit("-C", root, "collect", "kernels", "here/onnxruntime", "--count", 2, *QUICK, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["finished"]
+    assert document["failed"] == {}
+    assert document["subjects"] > 2
+    again = json.loads(latkit("-C", root, "collect", "kernels", "here/onnxruntime", "--count", 2, *QUICK, "--json")[1])
+    assert (again["finished"], again["visits"]) == (True, 0)
