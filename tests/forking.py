@@ -70,6 +70,10 @@ class Forks:
                 file.seek(0)
             return subprocess.CompletedProcess(arguments, status, out.read(), err.read())
 
+    def printed_by_imports(self) -> str:
+        """What was printed while the process imported the heavy packages, before it ran the first program."""
+        return Path(self._address).with_suffix(".loaded").read_text()
+
     def python(self, folder: Path) -> Path:
         """Write an executable file that is used as the one of Python is, by programs that start others."""
         found = folder / "python"
@@ -109,7 +113,12 @@ def serve(address: Path, *tests: str) -> None:
         if os.fork():
             return
         os.setsid()
+        log = address.with_suffix(".log")
+        before = log.stat().st_size
         load()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        address.with_suffix(".loaded").write_bytes(log.read_bytes()[before:])
         if tests:
             collect(*tests)
         from latkit.testing.host import locked
