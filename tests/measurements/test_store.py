@@ -3,7 +3,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from latkit.measurements import Store
 from latkit.measurements.store import APPLICATION_ID
 from latkit.timing import Baseline, TimingPlan
 from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_measurement, make_round, network_of
+from tests.forking import Forks
 
 BASELINE = Baseline(0.001, 40, True, 1.0)
 
@@ -58,7 +58,7 @@ def test_rounds_are_stored_per_environment_plan_role_and_repetition(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_kill_loses_no_more_than_the_round_in_progress(tmp_path: Path) -> None:
+def test_a_kill_loses_no_more_than_the_round_in_progress(tmp_path: Path, forked: Forks) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -71,7 +71,7 @@ for number in range(10**6):
 """
     path = tmp_path / "m.sqlite"
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", code, str(path)]
+    command = [forked.python(tmp_path), "-c", code, str(path)]
     env = {**os.environ, "PYTHONPATH": "."}
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=env) as process:
         assert process.stdout is not None
@@ -147,7 +147,7 @@ def test_the_boot_id_is_that_of_the_latest_round(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_may_make_the_same_file_at_once(tmp_path: Path) -> None:
+def test_many_may_make_the_same_file_at_once(tmp_path: Path, forked: Forks) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -159,7 +159,7 @@ for number in range(20):
     with Store(Path(sys.argv[1]) / f"{number}.sqlite", TARGET) as store:
         store.measurements()
 """
-    command = [sys.executable, "-c", code, str(tmp_path)]
+    command = [forked.python(tmp_path), "-c", code, str(tmp_path)]
     makers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
     for maker in makers:
         assert maker.stdout
