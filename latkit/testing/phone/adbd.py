@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latkit.testing.host import NotServing, Unavailable, free_port, wait_for_port
-from latkit.testing.phone.packages import unpacked
+from latkit.testing.phone.packages import native_programs
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Daemon:
 @contextmanager
 def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[Daemon]:
     """Run adbd, by `within` if it has a root of its own, where its files are at `place`. Raises Unavailable."""
-    files, shim = unpacked("amd64", "adbd"), loopback(folder)
+    files, shim = native_programs(), loopback(folder)
     libraries, port = f"{place or files}/usr/lib/x86_64-linux-gnu", free_port()
     command = [
         *within,

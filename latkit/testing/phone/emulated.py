@@ -13,7 +13,7 @@ from pathlib import Path
 from latkit.devices.transports import Adb, connect
 from latkit.testing.host import Unavailable
 from latkit.testing.phone.adbd import Daemon, adbd, children, loopback
-from latkit.testing.phone.packages import unpacked
+from latkit.testing.phone.packages import native_programs
 from latkit.testing.phone.root import SHELL, Root, make_root
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -76,7 +76,7 @@ def running_phone(folder: Path) -> Iterator[Phone]:
     (root.folder / "dev" / "ptmx").symlink_to("pts/ptmx")
     shutil.copy(loopback(folder), root.folder)
     within = ["env", f"QEMU_CPU={CPU}", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--"]
-    within += ["sh", "-c", ENTER, "sh", str(root.folder), str(unpacked("amd64", "adbd")), str(SHELL), " ".join(DEVICES)]
+    within += ["sh", "-c", ENTER, "sh", str(root.folder), str(native_programs()), str(SHELL), " ".join(DEVICES)]
     with adbd(folder, within, "/adbd") as daemon:
         yield Phone(daemon, root)
 

@@ -30,6 +30,11 @@ def unpacked(architecture: str, *names: str) -> Path:
     return folder
 
 
+def native_programs() -> Path:
+    """A folder with adbd and a static busybox for this machine's own processor. Raises Unavailable."""
+    return unpacked("amd64", "adbd", "busybox-static")
+
+
 def _unpack(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from latkit.testing.phone.packages import unpacked
+from latkit.testing.phone.packages import native_programs, unpacked
 
 SHELL = 2000
 """The user of `adb shell` on every phone."""
@@ -19,6 +19,8 @@ nice nohup nproc printenv printf ps pwd readlink rm rmdir sed setsid sha256sum s
 timeout touch true uname uniq uptime wc which xargs zcat
 """
 """Commands of toybox, as far as Debian has them; Android has at least these."""
+NATIVE = "sha256sum"
+"""A command that computes: emulated, it takes ten times as long. This machine's own prints the same."""
 LIBRARIES = ("libc.so.6", "libcrypt.so.1", "libresolv.so.2", "libm.so.6")
 INTERPRETER, OURS = b"/lib/ld-linux-aarch64.so.1", b"/system/lib64/ld.so"
 LIBRARY_PATH, ANDROID_LIBRARY_PATH = b"/lib/aarch64-linux-gnu/", b"/system/lib64/"
@@ -166,6 +168,8 @@ def _programs(usr: Path, system: Path) -> None:
     _write(system / "bin" / "toybox", _moved((usr / "bin" / "toybox").read_bytes(), INTERPRETER, OURS, b"\0"))
     for name in APPLETS.split():
         (system / "bin" / name).symlink_to("toybox")
+    (system / "bin" / NATIVE).unlink()
+    shutil.copy(native_programs() / "usr" / "bin" / "busybox", system / "bin" / NATIVE)
     for name, script in (("getprop", GETPROP), ("dumpsys", DUMPSYS), ("settings", SETTINGS)):
         _write(system / "bin" / name, script.encode())
 
