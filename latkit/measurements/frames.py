@@ -10,12 +10,15 @@ from pathlib import Path
 
 import polars as pl
 
-from latkit._io import reading
+from latkit._io import one_line, reading
 from latkit.errors import BadFile
 from latkit.measurements.rows import SAMPLES, measurement_columns, workload_document
 from latkit.timing import Measurement
 
 EXPECTED = "latkit's measurements as Parquet"
+
+RELEASE = "latkit"
+"""Of the file's metadata: the version of latkit that wrote it."""
 
 STDERR = 2
 """The file handle that libraries in Rust print to."""
@@ -40,6 +43,12 @@ MAX_ROWS = 10_000_000
 
 LATER = ("reference_s",)
 """Columns that datasets published earlier lack."""
+
+
+def _written_by(path: Path) -> str:
+    """What wrote a file with other columns, and what to do; empty where it was not latkit, or one before 0.1.0."""
+    release = pl.read_parquet_metadata(path).get(RELEASE)
+    return f"; latkit {one_line(release, 20)} wrote it: update latkit, or export it again" if release else ""
 
 
 def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
@@ -84,7 +93,8 @@ def read_frame(path: Path) -> pl.DataFrame:
     found = dict(zip(frame.columns, frame.dtypes, strict=True))
     if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:
         missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
-        raise BadFile(path, EXPECTED, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
+        column = f"column {missing[0] if missing else list(found)[-1]!r} differs"
+        raise BadFile(path, EXPECTED, f"another table ({column}{_written_by(path)})")
     return frame
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from latkit import __version__
 from latkit._io import atomic_write, reading, write_text
 from latkit.errors import UsageError
 from latkit.graphs import Graph, ModelFile
@@ -27,10 +28,11 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
         raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
-    from latkit.measurements.frames import to_frame
+    from latkit.measurements.frames import RELEASE, to_frame
 
     with atomic_write(path) as temporary:
-        to_frame(measurements).write_parquet(temporary, compression="zstd", compression_level=12)
+        metadata = {RELEASE: __version__}
+        to_frame(measurements).write_parquet(temporary, compression="zstd", compression_level=12, metadata=metadata)
     write_text(card_path(path), card)
 
 

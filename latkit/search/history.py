@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latkit._io import host_error, one_line, parse_json, read_bytes, reading
+from latkit import __version__
+from latkit._io import host_error, one_line, other_format, parse_json, read_bytes, reading
 from latkit.errors import BadFile, StoreBusy, UsageError
 from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict
@@ -20,6 +21,7 @@ from latkit.spaces.base import Architecture
 
 FORMAT = "latkit-search-history-1"
 EXPECTED = "the history of a search"
+REMEDY = "resume with that version, or give another --name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class History:
             _check(self.path, lines[0], expected)
         else:
             self._early.unlink(missing_ok=True)  # of a history that was removed
-            _append(self.path, expected, truncate_at=0)
+            _append(self.path, {**expected, "latkit": __version__}, truncate_at=0)
         for entry in _read_entries(self.path, lines[1:], 2, "this line and all below it"):
             if entry.number != len(self.entries):
                 line = len(self.entries) + 2
@@ -148,7 +150,8 @@ def _check(path: Path, line: bytes, expected: dict[str, object]) -> None:
     with reading(path, EXPECTED):
         found = parse_json(line)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise UsageError(f"no header of the format {FORMAT}")
+            release, version = (found.get(name) if isinstance(found, dict) else None for name in ("latkit", "format"))
+            raise UsageError(f"no header of the format {FORMAT}: {other_format(version, [FORMAT], REMEDY, release)}")
     for name, value in expected.items():
         if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
             shown = one_line(json.dumps(found.get(name)), 200)

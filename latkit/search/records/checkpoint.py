@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from latkit._io import atomic_write, reading
+from latkit import __version__
+from latkit._io import atomic_write, other_format, reading
 from latkit.errors import BadFile
 from latkit.search.training.distributed import broadcast_from_main
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 FORMAT = "latkit-checkpoint-1"
 
 EXPECTED = "a checkpoint of a search"
+REMEDY = "resume with that version, or remove the file to begin again"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Replace the file at `path` atomically: an interruption leaves either the old file or the new one."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        torch.save({"format": FORMAT, **content}, file)
+        torch.save({"format": FORMAT, "latkit": __version__, **content}, file)
         file.flush()
         os.fsync(file.fileno())
 
@@ -52,8 +54,11 @@ def _loaded(path: Path, file: Path | io.BytesIO) -> dict[str, Any]:
         if isinstance(file, io.BytesIO):
             file.seek(0)
         content = torch.load(file, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if not isinstance(content, dict):
             raise BadFile(path, f"a checkpoint of format {FORMAT!r}", "another file")
+        if content.get("format") != FORMAT:
+            found = other_format(content.get("format"), [FORMAT], REMEDY, content.get("latkit"))
+            raise BadFile(path, f"a checkpoint of format {FORMAT!r}", found)
         return content
 
 
