@@ -1,6 +1,6 @@
 """Once-for-all: curricula at equal cost, sub-networks beside the same trained alone, predictor, 20 targets, a step.
 
-    python benchmarks/once_for_all.py [--data idx:FOLDER] [--images 6000] [--seconds 20] [--seeds 3] [--epochs 100]
+    python benchmarks/once_for_all.py [--data idx:FOLDER] [--images 6000] [--seconds 20] [--seeds 3] [--epochs 400]
                                       [--supernet-seed SEED] [--folder FOLDER] [--part NAME ...]
                                       [--target TARGET ...] [--max-seconds S] [--quick] [--json]
 
@@ -164,7 +164,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=6000, help="a third of them only judge")
     parser.add_argument("--seconds", type=float, default=20, help="CPU seconds of each training")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=100, help="of the long training, and of networks alone")
+    parser.add_argument("--epochs", type=int, default=400, help="of the long training, and of networks alone")
     parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default=LONG_CURRICULUM)
     parser.add_argument("--long-seeds", type=int, default=1, help="of the long training")
     parser.add_argument("--supernet-seed", type=int, default=0, help="of the long training that is specialized")

@@ -23,8 +23,8 @@ def train_supernet(
     curriculum: Annotated[
         str | None,
         typer.Option(
-            help="Order of training: growing-sandwich (the default from 50 epochs on), growing (the default of fewer), "
-            "growing-mixed, uniform (that of a chain), progressive, sandwich, or a plug-in's."
+            help="Order of training: growing-mixed (the default from 50 epochs on), growing (the default of fewer), "
+            "growing-sandwich, uniform (that of a chain), progressive, sandwich, or a plug-in's."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,

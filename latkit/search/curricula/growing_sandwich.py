@@ -1,4 +1,4 @@
-"""Growing, then the sandwich rule: for long trainings, in which every image is seen many times."""
+"""Growing, then the sandwich rule: the best for a number of epochs, which cost 4 times those of other curricula."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_curricula_free_one_dimension_after_another() -> None:
     assert {one.architecture for one in _drawn("growing", smallest)} == {SPACE.smallest}
     assert {SPACE.subnet(one.architecture).resolution for one in _drawn("growing", every)} == {6, 8}
     assert (smallest.epochs + every.epochs, smallest.schedule[1]) == (9, every.schedule[0])
-    assert [default_curriculum(SPACE, epochs) for epochs in (12, 60)] == ["growing", "growing-sandwich"]
+    assert [default_curriculum(SPACE, epochs) for epochs in (12, 60)] == ["growing", "growing-mixed"]
     assert default_curriculum(load("proxyless-tiny"), 60) == "uniform"
     assert [one.name for one in CURRICULA.get("growing").stages(SPACE, 1)] == ["all"]
 
