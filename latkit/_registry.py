@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -116,9 +118,12 @@ class Registry(Generic[T]):
                     f"expected one {self.what} named {name!r}, but {self.origin(name)} both provide one; uninstall one"
                 )
             try:
-                self._loaded[name] = self._import(entries[0])
+                with redirect_stdout(sys.stderr):  # stdout is for the document of a command
+                    self._loaded[name] = self._import(entries[0])
                 return self._loaded[name]
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in may raise anything
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a plug-in may raise anything
                 self._broken[name] = one_line(f"{type(error).__name__}: {error}")
         raise UsageError(f"the {self.what} {name!r} of {self.origin(name)} cannot be used: {self._broken[name]}")
 

@@ -84,6 +84,9 @@ def test_two_plugins_with_one_name_are_an_error_that_names_both(folder: Path) ->
     [
         ("import latkit_has_no_such_module\n", "ModuleNotFoundError: No module named 'latkit_has_no_such_module'"),
         ("raise SystemExit(3)\n", "SystemExit: 3"),
+        ("raise GeneratorExit\n", "GeneratorExit:"),
+        ("class Panic(BaseException): pass\nraise Panic('\\x1b[31m')\n", r"Panic: \\x1b\[31m"),
+        ("def f(): f()\nf()\n", "RecursionError: maximum recursion depth"),
         ("IT = 'text'\n", "TypeError: expected .*:IT to be of type Thing, but found 'text'"),
         ("IT = Thing('other')\n", "ValueError: expected .*:IT to be named 'bad', but found 'other'"),
     ],
@@ -103,6 +106,14 @@ def test_a_plugin_that_cannot_be_used_is_reported_once_and_breaks_nothing_else(
     with pytest.raises(UsageError, match=expected) as caught:
         things.get("bad")
     assert record.getMessage() == str(caught.value)
+
+
+def test_what_a_plugin_prints_is_not_in_the_document_of_a_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(folder, "prints", {"loud": "IT"}, "print('imported')\nIT = Thing('loud')\n")
+    registry().get("loud")
+    assert capsys.readouterr() == ("", "imported\n")
 
 
 def test_a_plugin_does_not_replace_what_the_package_has(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
