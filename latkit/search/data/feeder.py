@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import multiprocessing
+import multiprocessing.context
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,13 +113,23 @@ class Feeder:
             num_workers=self.feed.workers,
             pin_memory=self.device.type == "cuda",
             generator=generator,
-            # a forked copy of a process that runs threads, as torch and JAX (for TFLite) do, may hang
-            multiprocessing_context="forkserver",
+            multiprocessing_context=_forkserver(),
         )
         for images, labels, file, problem in loader:
             if problem:
                 raise BadFile(file, IMAGE, problem)
             yield images, labels
+
+
+@functools.cache
+def _forkserver() -> multiprocessing.context.BaseContext:
+    """How workers are started: forked off a process that has imported torch once for all of them.
+
+    A forked copy of this process, which runs threads as torch and JAX (for TFLite) do, may hang.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    return context
 
 
 class _Plan:
