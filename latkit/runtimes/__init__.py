@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from latkit._registry import Registry
+from latkit.errors import UsageError
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime, Wheels
 
@@ -30,4 +33,12 @@ def list_runtimes() -> list[Runtime]:
     return sorted(RUNTIMES.items().values(), key=lambda runtime: RUNTIMES.origin(runtime.name) != "latkit")
 
 
-__all__ = ["RUNTIMES", "Artifact", "Runtime", "Wheels", "get_runtime", "list_runtimes"]
+def runtime_of_file(path: Path) -> Runtime:
+    """The first runtime whose files have that suffix; UsageError where none has."""
+    for runtime in list_runtimes():
+        if runtime.suffix == path.suffix:
+            return runtime
+    raise UsageError(f"expected a file that a runtime executes, but found {path.name}")
+
+
+__all__ = ["RUNTIMES", "Artifact", "Runtime", "Wheels", "get_runtime", "list_runtimes", "runtime_of_file"]

@@ -13,7 +13,7 @@ from latkit.artifacts.chain_file import Chain, read_chain
 from latkit.artifacts.weights import for_inference
 from latkit.errors import BadFile, UsageError
 from latkit.nn import example_input
-from latkit.runtimes import get_runtime
+from latkit.runtimes import runtime_of_file
 from latkit.search.data import DataSplit
 from latkit.search.tasks import DEFAULT_TASK
 from latkit.search.training.trained_network import TrainedNetwork
@@ -38,11 +38,12 @@ def network_of_file(path: Path, data: DataSplit, name: str = "", task: str = DEF
 
 def _check_outputs(path: Path, layers: nn.Module, chain: Chain) -> None:
     """Raise UsageError where the ops compute something else than the file: a node has a setting that no op has."""
+    runtime = runtime_of_file(path)
     images = torch.randn(chain.batch, *chain.network.input_shape, generator=torch.Generator().manual_seed(0))
     try:
-        expected = get_runtime("onnxruntime").load(path)(images)
-    except Exception as error:  # onnxruntime raises many kinds
-        raise BadFile(path, "a network that onnxruntime runs", "one that it refuses").with_detail(error) from error
+        expected = runtime.load(path)(images)
+    except Exception as error:  # a runtime raises many kinds
+        raise BadFile(path, f"a network that {runtime.name} runs", "one that it refuses").with_detail(error) from error
     with torch.inference_mode():
         found = layers(images)
     difference = float((found - expected).abs().max()) if found.shape == expected.shape else math.inf
@@ -57,5 +58,5 @@ def network_of_module(module: nn.Module, data: DataSplit, name: str = "", task: 
     """The same of a torch module, which is exported as ONNX first. It is not changed."""
     with tempfile.TemporaryDirectory(prefix="latkit-") as folder:
         path = Path(folder, "module.onnx")
-        get_runtime("onnxruntime").export(for_inference(module), (example_input(data.shape),), path)
+        runtime_of_file(path).export(for_inference(module), (example_input(data.shape),), path)
         return network_of_file(path, data, name or type(module).__name__, task)
