@@ -19,7 +19,7 @@ from latkit.search.records.strategy import StrategyPlan
 from latkit.search.tasks import Scored
 from latkit.tables import CostTable
 
-FILES = {
+FILES: dict[str, str] = {
     "recipe": "recipe.json",
     "checkpoint": "checkpoint.pt",
     "architecture": "architecture.json",
