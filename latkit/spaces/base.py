@@ -57,6 +57,8 @@ class Space(ABC):
     name: str
     is_nested: ClassVar[bool] = False
     """Whether its networks are parts of a largest one, with fewer ops and channels, and smaller kernels."""
+    supernet: ClassVar[str] = ""
+    """The kind of its supernet, by name; empty where none is known."""
 
     @property
     @abstractmethod
@@ -89,6 +91,14 @@ class Space(ABC):
     @abstractmethod
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document, whose `format` says what reads it; see `load_saved`."""
+
+    def candidates(self) -> tuple[tuple[Op, ...], ...]:
+        """For every choice, the op of each option; nothing where options are not ops."""
+        return ()
+
+    def layer_ops(self, architecture: Sequence[int]) -> tuple[tuple[str, Op], ...]:  # noqa: ARG002 - others have layers
+        """The layers of an architecture by name, skips included, with their ops; nothing where layers have no names."""
+        return ()
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,6 +59,7 @@ class Layer:
 class ChainSpace(Space):
     """A chain of layers. A layer with several candidates is a choice; one with a single candidate is fixed."""
 
+    supernet: ClassVar[str] = "chain"
     name: str
     layers: tuple[Layer, ...]
 
@@ -113,9 +114,16 @@ class ChainSpace(Space):
 
     def decode(self, architecture: Sequence[int], name: str = "") -> Network:
         """The network of an architecture. Skips are left out, since they are absent from what is exported."""
-        indices = iter(self.check(architecture))
-        chosen = (layer.candidates[next(indices) if layer.is_choice else 0] for layer in self.layers)
-        return Network(tuple(op for op in chosen if not op.is_identity), name)
+        return Network(tuple(op for _, op in self.layer_ops(architecture) if not op.is_identity), name)
+
+    def layer_ops(self, architecture: Sequence[int]) -> tuple[tuple[str, Op], ...]:
+        """The name and the chosen op of every layer."""
+        chosen = iter(self.check(architecture))
+        return tuple((layer.name, layer.candidates[next(chosen) if layer.is_choice else 0]) for layer in self.layers)
+
+    def candidates(self) -> tuple[tuple[Op, ...], ...]:
+        """The candidates of every layer that has several."""
+        return tuple(layer.candidates for layer in self.choice_layers)
 
     def encode(self, network: Network) -> Architecture:
         """The architecture of a network of this space: the first that decodes to it. Raises UsageError if none does."""

@@ -1,27 +1,35 @@
-"""The supernet of a space: elastic weights, or a chain's candidates with weights of their own."""
+"""The supernet of a space: elastic weights, or a chain's candidates with weights of their own.
+
+A space names the kind. A plug-in adds one with an entry point of the group `latkit.supernets` that is a class derived
+from `ElasticNet`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
+from latkit._registry import Registry
 from latkit.errors import UsageError
 from latkit.search.curricula import Curriculum
-from latkit.search.supernet.chain_net import ChainNet
 from latkit.search.supernet.elastic.base import ElasticNet
-from latkit.search.supernet.elastic.space_net import ElasticSupernet
-from latkit.spaces import ChainSpace, Space
+from latkit.spaces import Space
 from latkit.spaces.elastic import ElasticSpace
 
-NETS: Mapping[type[Space], Callable[[Any, bool], ElasticNet]] = {ElasticSpace: ElasticSupernet, ChainSpace: ChainNet}
-"""The supernets by the classes of their spaces."""
+SUPERNETS: Registry[type] = Registry(
+    "kind of supernet",
+    "latkit.supernets",
+    type,
+    {
+        "chain": "latkit.search.supernet.chain_net:ChainNet",
+        "elastic": "latkit.search.supernet.elastic.space_net:ElasticSupernet",
+    },
+)
+"""The supernets by the names that spaces have for them."""
 
 
 def build_net(space: Space, checkpointing: bool = False) -> ElasticNet:
     """The untrained supernet of a space. Raises UsageError for one that is neither elastic nor a chain."""
-    for kind, net in NETS.items():
-        if isinstance(space, kind):
-            return net(space, checkpointing)
+    if space.supernet:
+        net: ElasticNet = SUPERNETS.get(space.supernet)(space, checkpointing)
+        return net
     raise UsageError(
         "expected an elastic space, such as ofa-tiny, or a chain, such as proxyless-tiny, but found space "
         f"{space.name}, which is neither"

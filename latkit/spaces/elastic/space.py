@@ -32,6 +32,7 @@ class ElasticSpace(Space):
     """
 
     is_nested: ClassVar[bool] = True
+    supernet: ClassVar[str] = "elastic"
     name: str
     resolutions: tuple[int, ...]
     stem: Fixed

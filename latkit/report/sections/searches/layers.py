@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape
 from latkit.report.sections.searches.search_facts import SearchFacts
-from latkit.spaces import ChainSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,8 @@ def layers(known: SearchFacts) -> list[Placed]:
 def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:
     """Layer names and ops, numbered; from the space if it is known, else from the network alone."""
     assert known.network is not None
-    if not isinstance(known.space, ChainSpace) or known.result is None:
-        return enumerate(("", op) for op in known.network.ops)
-    chosen = iter(known.space.check(known.result.architecture))
-    return enumerate(
-        (layer.name, layer.candidates[next(chosen) if layer.is_choice else 0]) for layer in known.space.layers
-    )
+    named = known.space.layer_ops(known.result.architecture) if known.space and known.result else ()
+    return enumerate(named or (("", op) for op in known.network.ops))
 
 
 def _from_model(known: SearchFacts) -> dict[str, float]:

@@ -27,7 +27,7 @@ from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES, exported_files
 from latkit.search.records.strategy import STRATEGY_FILE
 from latkit.search.tasks import TASKS, Metric
-from latkit.spaces import ChainSpace, Space, load_saved
+from latkit.spaces import Space, load_saved
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 
@@ -205,6 +205,6 @@ def candidate_names(facts: SearchFacts, widths: Sequence[int]) -> list[list[str]
     """Labels of the candidates of every choice: their ops if the space is known, else their numbers."""
     if facts.space is None:
         return [[f"#{index}" for index in range(width)] for width in widths]
-    if isinstance(facts.space, ChainSpace):
-        return [[short(op) for op in layer.candidates] for layer in facts.space.choice_layers]
+    if candidates := facts.space.candidates():
+        return [[short(op) for op in ops] for ops in candidates]
     return [list(choice.options) for choice in facts.space.choices]
