@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import QUICK
+from tests.cli.conftest import QUICK, write_digits
 from tests.cli.search.test_train_supernet import SPACE as MINI_SUPERNET
 from tests.forking import Forks
 from tests.search.conftest import save_stripes
@@ -112,7 +112,8 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     ratios = [layer["adds_ms"] / layer["macs"] for layer in by_macs if layer["macs"]]
     assert max(ratios) == pytest.approx(min(ratios)), "as the package's own model predicts"
 
-    arguments = ["search", TARGET, *SPACE, "--data", "digits", "--latency-ms", 1.005 * predicted["latency_ms"]]
+    write_digits(tmp_path / "few.npz")
+    arguments = ["search", TARGET, *SPACE, "--data", "few.npz", "--latency-ms", 1.005 * predicted["latency_ms"]]
     found = document(*arguments, "--name", "first", *SHORT, "--set", "export_tflite=false")
     assert found["measured_latency_ms"] > 0
     assert any(op.startswith("ghost") for op in found["ops"])

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from latkit.cli import main
 from latkit.devices import load_device, trust
@@ -20,6 +22,15 @@ FEW_STEPS = [
     *("--set", "batch_size=256", "--set", "training_batch_size=256"),
 ]
 """Settings of a search beside `--quick`: a batch of the digits takes hardly longer than one of a quarter of them."""
+
+
+def write_digits(path: Path) -> None:
+    """Write a third of scikit-learn's digits, for searches in processes of their own whose accuracy no test judges."""
+    digits = load_digits()
+    images, labels = (16 * digits.images).clip(0, 255).astype(np.uint8), digits.target
+    parts = {"train": slice(480), "test": slice(480, 600)}
+    named = {"images": images, "labels": labels}
+    np.savez(path, **{f"{part}_{name}": array[place] for part, place in parts.items() for name, array in named.items()})
 
 
 def call(*arguments: object) -> None:

@@ -8,10 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network, unseen_networks
@@ -24,7 +22,7 @@ from latkit.timing import TimingPlan
 from latkit.workspace import MeasureOptions, Workspace
 from latkit.workspace.compare import Reach
 from tests.builders import middle_path_s
-from tests.cli.conftest import FEW_STEPS, QUICK
+from tests.cli.conftest import FEW_STEPS, QUICK, write_digits
 from tests.forking import Forks
 
 ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
@@ -117,15 +115,6 @@ def torchrun(forked: Forks, tmp_path: Path) -> Callable[..., subprocess.Complete
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "latkit"]
     own = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHON_EXEC": str(forked.python(tmp_path))}
     return lambda *arguments: forked.run(*launcher, *arguments, env=own)
-
-
-def write_digits(path: Path) -> None:
-    """A third of scikit-learn's digits."""
-    digits = load_digits()
-    images, labels = (16 * digits.images).clip(0, 255).astype(np.uint8), digits.target
-    parts = {"train": slice(480), "test": slice(480, 600)}
-    named = {"images": images, "labels": labels}
-    np.savez(path, **{f"{part}_{name}": array[place] for part, place in parts.items() for name, array in named.items()})
 
 
 @pytest.mark.slow
