@@ -286,11 +286,11 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third of scikit-learn's digits, for searches in this process whose accuracy no test judges."""
+    """A sixth of scikit-learn's digits, for searches in this process whose accuracy no test judges."""
     from sklearn import datasets
 
     digits = datasets.load_digits()
-    few = SimpleNamespace(images=digits.images[:600], target=digits.target[:600])
+    few = SimpleNamespace(images=digits.images[:300], target=digits.target[:300])
     monkeypatch.setattr(datasets, "load_digits", lambda: few)
 
 

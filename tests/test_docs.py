@@ -60,6 +60,7 @@ def test_every_public_name_has_an_entry_in_the_reference() -> None:
 
 @pytest.mark.slow
 @pytest.mark.device
+@pytest.mark.usefixtures("few_digits")
 @pytest.mark.parametrize("page", RUN)
 def test_the_code_of_a_page_runs(
     page: str, tmp_path: Path, latkit: Run, forked: Forks, monkeypatch: pytest.MonkeyPatch
