@@ -19,6 +19,9 @@ from benchmarks.fuzzing import corpus
 from benchmarks.fuzzing.bombs import bombs
 from benchmarks.fuzzing.inputs import SPECIALS, Input, Inputs
 from benchmarks.fuzzing.worker import Bench
+from latkit.artifacts.files import SourceRequest, read_source
+from latkit.errors import UsageError
+from latkit.runtimes import get_runtime
 from tests.conftest import made_once
 
 SMALL = (
@@ -43,6 +46,9 @@ SMALL = (
     "weights",
     "yaml",
 )
+NETWORK = Path(__file__).parent / "golden" / "workspace-0.1" / "search" / "found" / "network"
+RUNTIMES = {".onnx": "onnxruntime", ".tflite": "tflite"}
+
 QUICK = settings(
     max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -105,6 +111,27 @@ def test_files_that_differ_in_some_places(bench: Bench, name: str, rng: Random) 
 @pytest.mark.parametrize("special", [name for name in SPECIALS if "nothing" not in name])
 def test_what_is_no_file(bench: Bench, name: str, special: str) -> None:
     check(bench, name, Input(special=special))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_cut_and_changed_model_files(tmp_path: Path, suffix: str) -> None:
+    """A real file, cut at forty places and with a bit changed at forty: read as `profile` and `predict` do."""
+    content = (NETWORK.with_suffix(suffix)).read_bytes()
+    path, rng = tmp_path / f"net{suffix}", Random(0)
+    refused: list[str] = []
+    step = max(len(content) // 40, 1)
+    for place in range(0, len(content), step):
+        changed = bytearray(content)
+        changed[place] ^= 1 << rng.randrange(8)
+        for damaged in (content[:place], bytes(changed)):
+            path.write_bytes(damaged)
+            try:
+                source = read_source(SourceRequest(path))
+                get_runtime(RUNTIMES[suffix]).read_graph(path, {one.name: one.shape for one in source.model.inputs}, 1)
+            except UsageError as error:
+                refused.append(str(error))
+    assert len(refused) >= 40, "no cut file is complete"
+    assert all(str(path) in message and "\n" not in message for message in refused)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -89,6 +89,8 @@ def read_frame(path: Path) -> pl.DataFrame:
         rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         if rows > MAX_ROWS:
             raise BadFile(path, EXPECTED, f"{rows} rows, more than {MAX_ROWS}")
+        if not rows:
+            raise BadFile(path, EXPECTED, "no rows")
         frame = pl.read_parquet(path, glob=False)
     found = dict(zip(frame.columns, frame.dtypes, strict=True))
     if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:

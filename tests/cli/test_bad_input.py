@@ -11,6 +11,7 @@ import pytest
 
 from latkit import zoo
 from latkit.layout.series import Series
+from latkit.measurements.frames import SCHEMA
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -170,6 +171,8 @@ def test_corrupt_and_unrelated_parquet_files_are_refused(refused, copy: Path) ->
     refused(2, ["data.parquet"], "measurements", "import", path)
     pl.DataFrame({"song": ["a"]}).write_parquet(path)
     refused(2, ["data.parquet", "another table"], "measurements", "import", path)
+    pl.DataFrame(schema=SCHEMA).write_parquet(path)
+    refused(2, ["data.parquet", "no rows"], "measurements", "import", path)
     refused(2, ["none.parquet", "no such file"], "measurements", "import", copy / "none.parquet")
 
 
@@ -227,6 +230,12 @@ def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "--name", "hasty", "--quick"]
     arguments += ["--latency-ms", 1e3 * middle_path_s(table)]
     refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")
+
+
+def test_a_search_to_go_on_with_needs_its_whole_command(refused) -> None:
+    refused(
+        2, ["found no TARGET, --space", "its whole command again, with --resume"], "search", "--resume", "--name", "x"
+    )
 
 
 def test_bad_searches(refused, copy: Path) -> None:

@@ -101,10 +101,12 @@ def _check_complete(given: SimpleNamespace, space: str | Space | None, data: str
         "--name": given.name,
     }
     if missing := ", ".join(name for name, value in required.items() if not value):
-        raise UsageError(
-            f"expected {', '.join(required)}, but found no {missing}; "
-            "to do a finished search again: latkit reproduce NAME"
+        hint = (
+            "to go on with a search: its whole command again, with --resume"
+            if given.resume
+            else "to do a finished search again: latkit reproduce NAME"
         )
+        raise UsageError(f"expected {', '.join(required)}, but found no {missing}; {hint}")
 
 
 def _settings(given: SimpleNamespace, seed_is_given: bool) -> dict[str, object]:
