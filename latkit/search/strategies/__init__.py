@@ -38,7 +38,7 @@ STRATEGIES: Registry[type] = Registry(
         "ppo": "latkit.search.strategies.ppo:Ppo",
         "ppo-lstm": "latkit.search.strategies.recurrent:RecurrentPpo",
         "random": "latkit.search.strategies.random_search:RandomSearch",
-        "reinforce": "latkit.search.strategies.controller:Reinforce",
+        "reinforce": "latkit.search.strategies.controllers.controller:Reinforce",
         "reinforce-lstm": "latkit.search.strategies.recurrent:RecurrentReinforce",
     },
 )

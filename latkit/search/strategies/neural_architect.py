@@ -15,9 +15,9 @@ from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals, dominates
 from latkit.search.strategies.base import Strategy
-from latkit.search.strategies.lstm import Lstm, LstmSettings
+from latkit.search.strategies.controllers.lstm import Lstm, LstmSettings
+from latkit.search.strategies.controllers.policies import option_offsets
 from latkit.search.strategies.moves import Neighborhood
-from latkit.search.strategies.policies import option_offsets
 from latkit.search.strategies.predictors import BaggedRidge, FeatureRows, standardize
 from latkit.spaces.base import Architecture, Space
 

@@ -10,7 +10,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
 from latkit.search.goals import Goals
-from latkit.search.strategies.controller import Reinforce, ReinforceSettings
+from latkit.search.strategies.controllers.controller import Reinforce, ReinforceSettings
 from latkit.spaces.base import Architecture, Space
 
 MIN_PROBABILITY = 1e-9

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from latkit.errors import UsageError
-from latkit.search.strategies.controller import Reinforce, ReinforceSettings
-from latkit.search.strategies.lstm import LstmSettings
-from latkit.search.strategies.lstm_policy import LstmPolicy
-from latkit.search.strategies.policies import Policy
+from latkit.search.strategies.controllers.controller import Reinforce, ReinforceSettings
+from latkit.search.strategies.controllers.lstm import LstmSettings
+from latkit.search.strategies.controllers.lstm_policy import LstmPolicy
+from latkit.search.strategies.controllers.policies import Policy
 from latkit.search.strategies.ppo import Ppo, PpoSettings
 
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from latkit.search.strategies.lstm import LstmSettings
-from latkit.search.strategies.lstm_policy import LstmPolicy
+from latkit.search.strategies.controllers.lstm import LstmSettings
+from latkit.search.strategies.controllers.lstm_policy import LstmPolicy
 from latkit.spaces.base import Architecture
 from tests.search.toy import toy_space
 

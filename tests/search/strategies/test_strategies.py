@@ -11,8 +11,8 @@ from latkit.errors import UsageError
 from latkit.search.evaluators import Verdict
 from latkit.search.goals import Goals
 from latkit.search.strategies import STRATEGIES, Strategy, make_strategy
-from latkit.search.strategies.controller import Reinforce
-from latkit.search.strategies.rewards import mnasnet_reward
+from latkit.search.strategies.controllers.controller import Reinforce
+from latkit.search.strategies.controllers.rewards import mnasnet_reward
 from tests.search.toy import ToyEvaluator, toy_space
 
 SETTINGS: dict[str, dict[str, Any]] = {"halving": {"efforts": (1.0, 3.0, 9.0)}}

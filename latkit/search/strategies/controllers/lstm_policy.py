@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.search.strategies.lstm import Lstm, LstmSettings, Unrolled
-from latkit.search.strategies.policies import option_offsets
+from latkit.search.strategies.controllers.lstm import Lstm, LstmSettings, Unrolled
+from latkit.search.strategies.controllers.policies import option_offsets
 from latkit.spaces.base import Architecture, Space
 
 

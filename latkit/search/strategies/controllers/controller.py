@@ -11,9 +11,9 @@ from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import INSIDE, Goals, Rank
 from latkit.search.strategies.base import Strategy
+from latkit.search.strategies.controllers.policies import FactorizedPolicy, Policy
+from latkit.search.strategies.controllers.rewards import BEYOND, WITHIN, mnasnet_reward
 from latkit.search.strategies.moves import Neighborhood
-from latkit.search.strategies.policies import FactorizedPolicy, Policy
-from latkit.search.strategies.rewards import BEYOND, WITHIN, mnasnet_reward
 from latkit.spaces.base import Architecture, Space
 
 DRAWS = (6, 24)

@@ -1,0 +1,1 @@
+"""Controllers: policies that draw architectures, and learn from rewards."""
