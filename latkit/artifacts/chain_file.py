@@ -16,7 +16,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from latkit._io import one_line, reading
+from latkit._io import describe_error, one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, Shape, Value, make_op
 from latkit.runtimes.onnx.file import EXPECTED, load_model
@@ -80,7 +80,8 @@ def _load(path: str | os.PathLike[str]) -> onnx.ModelProto:
             onnx.load_external_data_for_model(model, str(Path(path).parent))
             onnx.checker.check_model(model)
         except Exception as error:  # protobuf and onnx raise many kinds
-            raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
+            found = f"what onnx's checker refuses: {describe_error(error)}"
+            raise BadFile(path, EXPECTED, found).with_detail(error) from error
     return model
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from latkit.artifacts.chain_file import read_chain
-from latkit.errors import UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.nn import build_module
 from latkit.runtimes import get_runtime
 
@@ -74,3 +76,11 @@ class Residual(nn.Module):
 def test_what_is_no_chain_of_ops_is_refused_by_its_node(tmp_path: Path, given: nn.Module, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_chain(export(given, tmp_path / "other.onnx"))
+
+
+def test_what_the_checker_refuses_is_named(tmp_path: Path) -> None:
+    node, shapes = helper.make_node("Relu", ["x"], ["y"]), {"x": [1], "y": None}
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    onnx.save(helper.make_model(helper.make_graph([node], "g", values[:1], values[1:])), tmp_path / "a.onnx")
+    with pytest.raises(BadFile, match="checker refuses: Field 'shape' of 'type' is required"):
+        read_chain(tmp_path / "a.onnx")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from latkit._io import atomic_write, parse_json, read_bytes, reading
+from latkit._io import atomic_write, describe_error, parse_json, read_bytes, reading
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network
@@ -78,7 +78,8 @@ def _network_of_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> N
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
-            raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
+            found = f"what onnx's checker refuses: {describe_error(error)}"
+            raise BadFile(path, EXPECTED, found).with_detail(error) from error
     metadata = _metadata(model)
     if METADATA_KEY not in metadata:
         raise BadFile(path, "an ONNX file that latkit exported, with its ops in the metadata", "none in it")
