@@ -9,7 +9,7 @@ from typing import Any
 from latkit.layout import Folders
 from latkit.progress import Callbacks
 from latkit.search import DataSplit, load_data
-from latkit.search.curricula import default_curriculum
+from latkit.search.curricula import CURRICULA, default_curriculum
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetResult
 from latkit.search.once_for_all.run import train_supernet as train
@@ -48,6 +48,8 @@ def train_supernet(
     torchrun's processes train together. Raises as `latkit.search.once_for_all.run.train_supernet` does.
     """
     folder, space = folders.search_dir(request.name), request.space
+    if request.curriculum:
+        CURRICULA.get(request.curriculum)  # an unknown one is named before images are read
     images = data or load_data(request.data, space.input_shape[-1], space.input_shape[0])
     if request.quick:
         settings = SupernetSettings.quick(**request.settings)
