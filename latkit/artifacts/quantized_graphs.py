@@ -14,13 +14,16 @@ from latkit.graphs import Graph
 from latkit.ops import digest
 from latkit.runtimes.base import Runtime
 
+MADE_BY = "quantized 2"
+"""Changed when latkit changes what the quantizers wrote."""
+
 
 def quantized_graph(runtime: Runtime, graph: Graph, precision: str, folder: Path | None = None) -> Graph:
     """The graph as the runtime's quantizer writes it, from the folder (the cache of artifacts) or made and kept there.
 
     Raises ExportError and MissingExtra.
     """
-    described = [RECIPE, "quantized", graph.key, runtime.name, runtime.exporter, runtime.quantizer, precision]
+    described = [RECIPE, MADE_BY, graph.key, runtime.name, runtime.exporter, runtime.quantizer, precision]
     path = (default_folder() if folder is None else folder) / f"{digest(described)}.graph.json"
     try:
         found = Graph.load(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit.graphs import Graph
+from latkit.graphs.onnx.softmax_scales import with_moderate_softmax
 from latkit.graphs.reported import FusionReport
 from latkit.ops import Network
 from latkit.runtimes.base import ExecutedOp, FileNode, NodesOf, Runtime, Wheels, check_dialect, release
@@ -137,7 +138,7 @@ class OnnxRuntime(Runtime):
         """Every operator in that precision that the quantizer can write."""
         from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file, quantized_by
 
-        return quantized_by(self, quantize_onnx_file, graph, precision)
+        return with_moderate_softmax(quantized_by(self, quantize_onnx_file, graph, precision))
 
     def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
         """The graph of any ONNX file."""

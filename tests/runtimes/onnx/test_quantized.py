@@ -1,5 +1,6 @@
 """Quantized ONNX files (QDQ) as graphs, their kernels, and the same graphs as files again."""
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ def test_a_node_in_8_bits_is_one_kernel_with_what_surrounds_it(quantized: Graph)
     assert kinds["add_int8"] == 2
     assert kinds["conv_int8"] == kinds["linear_int8"] == 1
     assert kinds["quantizelinear"] == 1
+
+
+def test_no_exponential_of_a_quantized_softmax_is_subnormal() -> None:
+    """Of random weights, logits are up to hundreds apart; some processors compute with such numbers slowly."""
+    b = GraphBuilder()
+    logits = b.binary("Mul", b.linear(b.input(1, 8, 64), 64), b.scalar(500.0))
+    quantized = RUNTIME.quantized_graph(b.graph([b.softmax(logits)]), "int8")
+    (softmax,) = (node for node in quantized.nodes if node.op == "Softmax")
+    given = DefUse(quantized).producer_of(softmax.inputs[0])
+    assert given is not None
+    scale = quantized.constant(quantized.nodes[given].inputs[1])
+    assert scale is not None
+    assert scale.example is not None
+    assert 0.1 < scale.example[0] < -math.log(np.finfo(np.float32).tiny) / 255
 
 
 def test_sizes_that_a_file_computes_are_not_rounded_to_8_bits(tmp_path: Path) -> None:
