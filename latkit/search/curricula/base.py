@@ -57,6 +57,8 @@ class Curriculum(ABC):
     """One line for people."""
     needs_order: bool = False
     """Whether it needs a space whose networks are parts of the largest one."""
+    default_epochs_factor: int = 1
+    """A training has this many times as many epochs, unless their number is given."""
 
     @abstractmethod
     def stages(self, space: Space, epochs: int) -> tuple[Stage, ...]:

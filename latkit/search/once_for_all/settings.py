@@ -17,7 +17,7 @@ class SupernetSettings(TrainingSettings):
 
     subject: ClassVar[str] = "supernet"
 
-    epochs: int = Field(240, ge=1)
+    epochs: int = Field(60, ge=1)
     """Passes over the training images, of all stages together."""
     learning_rate: float = Field(0.1, gt=0)
     """Peak of the first stage; later stages have the share of it that the curriculum says."""
@@ -43,8 +43,8 @@ class SupernetSettings(TrainingSettings):
         """
         sizes: list[tuple[float, dict[str, object]]] = [
             (5_000, {}),
-            (200_000, {"batch_size": 128, "epochs": 480}),
-            (float("inf"), {"batch_size": 256, "epochs": 720}),
+            (200_000, {"batch_size": 128, "epochs": 120}),
+            (float("inf"), {"batch_size": 256, "epochs": 180}),
         ]
         fitting = next(numbers for max_images, numbers in sizes if count <= max_images)
         return cls.make(**{**fitting, **changes})

@@ -51,10 +51,18 @@ def train_supernet(
     if request.curriculum:
         CURRICULA.get(request.curriculum)  # an unknown one is named before images are read
     images = data or load_data(request.data, space.input_shape[-1], space.input_shape[0])
+    problem = supernet_problem(request, images)
+    return SupernetRun(train(problem, folder, callbacks.progress, request.resume), folder)
+
+
+def supernet_problem(request: TrainSupernetRequest, images: DataSplit) -> SupernetProblem:
+    """With the defaults of what the request leaves open: the curriculum, and the epochs that suit it."""
     if request.quick:
         settings = SupernetSettings.quick(**request.settings)
     else:
         settings = SupernetSettings.for_images(len(images.train.labels), **request.settings)
-    curriculum = request.curriculum or default_curriculum(space, settings.epochs)
-    problem = SupernetProblem(space, images, settings, curriculum)
-    return SupernetRun(train(problem, folder, callbacks.progress, request.resume), folder)
+    curriculum = request.curriculum or default_curriculum(request.space, settings.epochs)
+    if not request.quick and "epochs" not in request.settings:
+        epochs = settings.epochs * CURRICULA.get(curriculum).default_epochs_factor
+        settings = settings.model_copy(update={"epochs": epochs})
+    return SupernetProblem(request.space, images, settings, curriculum)

@@ -30,8 +30,10 @@ from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.trained import check_space, load_supernet
 from latkit.search.training.runtime_env import fabric_of
-from latkit.spaces import load
+from latkit.spaces import Space, load
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from latkit.workspace.requests.supernet import TrainSupernetRequest
+from latkit.workspace.supernets.supernet import supernet_problem
 from tests.forking import Forks
 from tests.search.conftest import save_stripes
 from tests.search.processes import Job, run_jobs
@@ -199,6 +201,23 @@ def test_curricula_free_one_dimension_after_another() -> None:
     assert [default_curriculum(SPACE, epochs) for epochs in (12, 60)] == ["growing", "growing-mixed"]
     assert default_curriculum(load("proxyless-tiny"), 60) == "uniform"
     assert [one.name for one in CURRICULA.get("growing").stages(SPACE, 1)] == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("space", "changes", "expected"),
+    [
+        (SPACE, {}, ("growing-mixed", 240)),
+        (SPACE, {"curriculum": "growing-sandwich"}, ("growing-sandwich", 60)),
+        (SPACE, {"settings": {"epochs": 50}}, ("growing-mixed", 50)),
+        (SPACE, {"quick": True}, ("growing", 12)),
+        (load("proxyless-tiny"), {}, ("uniform", 60)),
+    ],
+)
+def test_by_default_epochs_suit_the_curriculum(
+    space: Space, changes: dict[str, Any], expected: tuple[str, int], stripes_data: DataSplit
+) -> None:
+    problem = supernet_problem(TrainSupernetRequest(space=space, data="digits", name="x", **changes), stripes_data)
+    assert (problem.curriculum_name, problem.settings.epochs) == expected
 
 
 def test_growing_goes_over_into_the_sandwich_rule() -> None:
