@@ -12,7 +12,7 @@ from latkit.graphs.onnx.builder import GraphBuilder
 from latkit.graphs.onnx.channels_last import part_in_layout, with_channels_last, without_channels_last
 from latkit.graphs.tflite import kinds as tflite_kinds
 from latkit.graphs.tflite.builder import TFLiteBuilder
-from latkit.graphs.tflite.scales import with_scales_apart
+from latkit.graphs.tflite.scales import with_other_scales
 from latkit.graphs.unit import Unit
 
 
@@ -46,7 +46,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "onnx": Dialect(
         onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last, _none
     ),
-    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same, with_scales_apart),
+    "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same, with_other_scales),
 }
 """By name, as in `NODE_RULES`."""
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from latkit.graphs import Graph, Node, Quantization, Tensor
+from latkit.graphs import Constant, Graph, Node, Quantization, Tensor
 from latkit.graphs.dialects import variants_of
 from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.graphs.tflite.kinds import units
@@ -69,16 +69,38 @@ def test_a_kind_says_whether_xnnpack_takes_its_scales(op: str, scales: tuple[flo
     assert Graph.from_json(graph.to_json()) == graph
 
 
-def test_sums_are_measured_with_scales_that_xnnpack_rejects_too() -> None:
-    for op in ("ADD", "SUB"):
-        graph = in_scales(op, 1.0, 0.5, 0.1)
-        (variant,) = variants_of(graph)
-        assert is_delegated(graph)
-        assert not is_delegated(variant)
-        kinds = [spec.kind for spec in plan([graph], ()).kernels]
-        assert kinds == [f"{op.lower()}_int8", f"{op.lower()}_int8_builtin"]
-        assert not variants_of(variant)
+def with_constant(graph: Graph) -> Graph:
+    """The graph with a constant in place of its second input."""
+    first, second = graph.inputs
+    constant = Constant(replace(second, shape=(1,)))
+    return replace(graph, inputs=(first,), constants=(constant,))
+
+
+@pytest.mark.parametrize(
+    ("graph", "kind"),
+    [
+        (in_scales("ADD", 1.0, 0.5, 0.1), "add_int8"),
+        (in_scales("SUB", 1.0, 0.5, 0.1), "sub_int8"),
+        (with_constant(in_scales("ADD", 1.0, 0.5, 0.1)), "add_scalar_int8"),
+        (with_constant(in_scales("SUB", 1.0, 0.5, 0.1)), "sub_scalar_int8"),
+        (in_scales("QUANTIZE", 1.0, 0.1), "quantize_int8"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_sums_are_measured_with_scales_that_xnnpack_takes_and_with_others(graph: Graph, kind: str) -> None:
+    (rejected,) = variants_of(graph)
+    (taken,) = variants_of(rejected)
+    assert is_delegated(graph)
+    assert is_delegated(taken)
+    assert not is_delegated(rejected)
+    assert taken.key == graph.key
+    for first in (graph, rejected):
+        assert {spec.kind for spec in plan([first], ()).kernels} == {kind, f"{kind}_builtin"}
+
+
+def test_no_other_kernel_is_measured_with_other_scales() -> None:
     assert not variants_of(in_scales("MUL", 1.0, 0.5, 0.1))
+    assert not variants_of(silu())
 
 
 def test_a_product_in_scales_that_xnnpack_rejects_is_no_part_of_silu() -> None:

@@ -6,24 +6,35 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from latkit.graphs.graph import Graph
-from latkit.graphs.node import Quantization
+from latkit.graphs.node import Quantization, Tensor
 from latkit.graphs.tflite.nodes import SCALE_RANGES, SCALES
 
-SUMS = ("ADD", "SUB")
+VARIED = ("ADD", "SUB", "QUANTIZE")
 
 
-def with_scales_apart(kernel: Graph) -> Sequence[Graph]:
-    """A sum of two tensors in 8 bits, the second too small for XNNPACK, as with a layer scale that was hardly trained.
+def with_other_scales(kernel: Graph) -> Sequence[Graph]:
+    """A sum, or a change of scale, in 8 bits: for XNNPACK where TFLite's own kernel computes it, and the reverse.
 
-    Nothing for other kernels.
+    Nothing for other kernels. Networks have both: with a layer scale that was hardly trained, or a small constant, the
+    scales are too far apart for XNNPACK.
     """
     (node, *others) = kernel.nodes
-    if others or node.op not in SUMS or node.get(SCALES) or len(set(node.inputs)) < 2:
+    if others or node.op not in VARIED:
         return ()
-    *_, number = node.inputs
-    output = node.outputs[0].quantization
-    if number >= len(kernel.inputs) or kernel.inputs[number].quantization is None or output is None:
+    operands, output = set(node.inputs), node.outputs[0].quantization
+    if output is None or len(operands) < len(node.inputs):
         return ()
-    small = Quantization(None, output.scale * SCALE_RANGES[node.op][0] / 2)
-    inputs = tuple(replace(t, quantization=small) if n == number else t for n, t in enumerate(kernel.inputs))
-    return (replace(kernel, inputs=inputs),)
+    changed = operands if node.get(SCALES) else {node.inputs[-1]}
+    scale = output.scale * (1.0 if node.get(SCALES) else SCALE_RANGES[node.op][0] / 2)
+
+    def rescaled(tensor: Tensor, number: int) -> Tensor:
+        is_changed = number in changed and tensor.quantization is not None
+        return replace(tensor, quantization=Quantization(None, scale)) if is_changed else tensor
+
+    inputs = tuple(rescaled(tensor, number) for number, tensor in enumerate(kernel.inputs))
+    constants = tuple(
+        replace(constant, tensor=rescaled(constant.tensor, number))
+        for number, constant in enumerate(kernel.constants, len(inputs))
+    )
+    variant = replace(kernel, inputs=inputs, constants=constants)
+    return (variant,) if variant.key != kernel.key else ()
