@@ -10,6 +10,7 @@ from latkit.graphs.node import Quantization, Tensor
 from latkit.graphs.tflite.nodes import SCALE_RANGES, SCALES
 
 VARIED = ("ADD", "SUB", "QUANTIZE")
+"""Operators that networks have in scales of both kinds."""
 
 
 def with_other_scales(kernel: Graph) -> Sequence[Graph]:
