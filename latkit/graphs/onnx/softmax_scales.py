@@ -9,7 +9,7 @@ from latkit.graphs.graph import Graph
 
 MAX_SCALE = 0.25
 """onnxruntime looks up exp(scale x difference) of bytes. Beyond .34, some of its 256 values are subnormal numbers, with
-which processors compute many times slower. The logits of trained networks differ by less."""
+which some processors are slow. The logits of trained networks differ by less."""
 SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
 
 
