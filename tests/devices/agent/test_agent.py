@@ -26,6 +26,7 @@ from latkit.devices.sessions.agent_launcher import PYTHON_AGENT
 from latkit.devices.transports import Local, Ssh, Stream, connect
 from latkit.errors import DeadlineExceeded, DeviceGone
 from tests.devices.agent_file import agent_file
+from tests.waiting import PATIENCE_S, ending_soon
 
 LONG = {"visit_s": 2.6, "visit_runs": 10**9}
 
@@ -44,7 +45,7 @@ class Talk:
         self.stream.write_line(json.dumps({"id": self.requested, "request": request, **fields}).encode())
         return self.requested
 
-    def hear(self, timeout_s: float = 30) -> dict:
+    def hear(self, timeout_s: float = PATIENCE_S) -> dict:
         while True:
             message = json.loads(self.stream.read_line(timeout_s))
             if "heartbeat" not in message:
@@ -137,7 +138,7 @@ class AgentConformance:
         assert workload["runtime_version"].startswith("onnxruntime ")
         assert [(item["shape"], item["dtype"]) for item in workload["inputs"]] == [([1, 64], "float32")]
         handles = {"handle": workload["handle"], "reference": reference["handle"]}
-        answer = talk.ask("time", **handles, visit_s=5, visit_runs=25)
+        answer = talk.ask("time", **handles, visit_s=PATIENCE_S, visit_runs=25)
         assert len(answer["wall_ns"]) == len(answer["cpu_ns"]) == len(answer["preemptions"]) == 25
         assert len(answer["reference_wall_ns"]) == len(answer["reference_cpu_ns"]) >= 3
         assert all(type(n) is int and n > 0 for n in answer["wall_ns"] + answer["reference_wall_ns"])
@@ -186,12 +187,13 @@ class AgentConformance:
 
     def test_a_heartbeat_while_at_work_and_none_after(self, talk: Talk, make_model) -> None:
         handle = talk.load(make_model())["handle"]
-        talk.heartbeats = 0
+        talk.heartbeats, begin = 0, time.monotonic()
         talk.ask("time", handle=handle, reference=handle, **LONG)
-        assert 1 <= talk.heartbeats <= 3
-        time.sleep(1.3)
-        talk.ask("conditions")
-        assert talk.heartbeats <= 3
+        assert 1 <= talk.heartbeats <= time.monotonic() - begin + 1
+        before = talk.heartbeats
+        time.sleep(2.3)
+        talk.ask("files")
+        assert talk.heartbeats <= before + 1  # one may have been on its way
 
     def test_requests_are_answered_in_order(self, talk: Talk) -> None:
         numbers = [talk.say("conditions"), talk.say("files"), talk.say("dance")]
@@ -200,18 +202,16 @@ class AgentConformance:
     def test_quit(self, talk: Talk) -> None:
         assert talk.ask("quit") == {}
         with pytest.raises(DeviceGone):
-            talk.stream.read_line(10)
+            talk.stream.read_line(PATIENCE_S)
 
     @pytest.mark.parametrize("busy", [False, True])
     def test_the_end_of_stdin_is_its_end(self, talk: Talk, make_model, busy: bool) -> None:
         handle = talk.load(make_model())["handle"]
         if busy:
-            talk.say("time", handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
-        begin = time.monotonic()
+            talk.say("time", handle=handle, reference=handle, visit_s=600, visit_runs=10**9)
         talk.stream.close_input()
-        with pytest.raises(DeviceGone):
+        with ending_soon(), pytest.raises(DeviceGone):
             talk.hear()
-        assert time.monotonic() - begin < 10
 
 
 class TestPythonAgent(AgentConformance):
@@ -242,8 +242,8 @@ class TestPythonAgent(AgentConformance):
 
     def test_stopped_it_has_no_heartbeat(self, talk: Talk, make_model) -> None:
         handle = talk.load(make_model())["handle"]
-        talk.say("time", handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
-        assert "heartbeat" in json.loads(talk.stream.read_line(10))
+        talk.say("time", handle=handle, reference=handle, visit_s=600, visit_runs=10**9)
+        assert "heartbeat" in json.loads(talk.stream.read_line(PATIENCE_S))
         pid = talk.stream._process.pid
         os.kill(pid, signal.SIGSTOP)
         time.sleep(0.1)

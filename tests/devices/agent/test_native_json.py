@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.toolchain import WARNINGS
 from tests.devices.agent.test_native import SANITIZERS, toolchain
+from tests.waiting import PATIENCE_S
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -36,7 +37,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[
     with subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield process
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def output(echo: subprocess.Popen[bytes], line: bytes) -> bytes:

@@ -12,7 +12,7 @@ from latkit.devices.android.phone import PhoneState, PhoneWatch, is_emulated, ph
 from latkit.devices.transports import Adb, Local, Transport, connect
 from latkit.errors import DeadlineExceeded, DeviceError
 from latkit.testing.phone.emulated import Phone
-from tests.devices.transports.test_transports import soon
+from tests.waiting import DEADLINES_S, PATIENCE_S, soon
 
 FOLDER = "/data/local/tmp/latkit-tests"
 
@@ -21,29 +21,34 @@ FOLDER = "/data/local/tmp/latkit-tests"
 def transport(phone: Phone) -> Iterator[Transport]:
     with connect(Adb.parse(phone.address)) as transport:
         yield transport
-        transport.run(["rm", "-rf", "--", FOLDER], 20)
+        transport.run(["rm", "-rf", "--", FOLDER], PATIENCE_S)
 
 
 def sleeping(transport: Transport) -> bool:
     """Whether a `sleep` runs there; one that has died is shown in brackets."""
-    return b" sleep 6" in transport.run(["ps", "-A", "-o", "ARGS"], 20).stdout
+    return b" sleep 6" in transport.run(["ps", "-A", "-o", "ARGS"], PATIENCE_S).stdout
 
 
 class TestTransport:
     def test_output_exit_status_and_arguments_are_passed_through(self, transport: Transport) -> None:
-        done = transport.run(["sh", "-c", 'cat; echo "$1" >&2; exit 3', "sh", "a $HOME '"], 20, b"some\0words")
+        done = transport.run(["sh", "-c", 'cat; echo "$1" >&2; exit 3', "sh", "a $HOME '"], PATIENCE_S, b"some\0words")
         assert (done.exit_status, done.stdout, done.stderr) == (3, b"some\0words", b"a $HOME '\n")
-        assert transport.run(["latkit-no-such-command"], 20).exit_status == 127
+        assert transport.run(["latkit-no-such-command"], PATIENCE_S).exit_status == 127
 
     def test_a_deadline_kills_the_command_and_what_it_started(self, transport: Transport) -> None:
-        with pytest.raises(DeadlineExceeded):
-            transport.run(["sh", "-c", "sleep 61 & sleep 61"], 2)
+        begun = f"{FOLDER}/begun"
+        for deadline_s in DEADLINES_S:
+            with pytest.raises(DeadlineExceeded):
+                transport.run(["sh", "-c", f"sleep 610 & mkdir -p {FOLDER}; touch {begun}; sleep 610"], deadline_s)
+            if transport.run(["ls", begun], PATIENCE_S).exit_status == 0:
+                break  # else, on a busy machine, the deadline has passed before it
+        assert transport.run(["ls", begun], PATIENCE_S).exit_status == 0
         assert soon(lambda: not sleeping(transport))
 
     def test_closing_a_stream_kills_its_command(self, transport: Transport) -> None:
-        stream = transport.start(["sh", "-c", "read line; echo $line; sleep 62"])
+        stream = transport.start(["sh", "-c", "read line; echo $line; sleep 620"])
         stream.write_line(b"hello")
-        assert stream.read_line(10) == b"hello"
+        assert stream.read_line(PATIENCE_S) == b"hello"
         stream.close()
         assert soon(lambda: not sleeping(transport))
 
@@ -60,7 +65,7 @@ class TestTransport:
         phone.remount("size=2m")
         with pytest.raises(DeviceError, match="No space left on device"):
             transport.push(source, f"{FOLDER}/there")
-        assert transport.run(["ls", FOLDER], 20).stdout == b""
+        assert transport.run(["ls", FOLDER], PATIENCE_S).stdout == b""
 
     def test_a_phone_that_cannot_be_written_to(self, phone: Phone, transport: Transport, tmp_path: Path) -> None:
         source = tmp_path / "source"

@@ -13,6 +13,7 @@ from latkit.devices.transports.adb.transport import AdbTransport
 from latkit.errors import DeviceGone
 from latkit.testing.phone.adbd import Daemon
 from tests.devices.transports.test_transports import TransportConformance
+from tests.waiting import PATIENCE_S
 
 
 class AdbConformance(TransportConformance):
@@ -45,7 +46,7 @@ class TestOldAdb(AdbConformance):
     @pytest.fixture
     def transport(self, adbd_here: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
         scratch = tmp_path_factory.mktemp("scratch")
-        direct = DirectAdbd("127.0.0.1", adbd_here.port, 10)
+        direct = DirectAdbd("127.0.0.1", adbd_here.port, PATIENCE_S)
         with AdbTransport(direct, adbd_here.address, str(scratch), shell_v2=False) as transport:
             yield transport
 
@@ -54,9 +55,9 @@ class TestOldAdb(AdbConformance):
         stream = transport.start(["cat"])
         for line in (b"one", b"", b"x" * 300_000, "ä".encode()):
             stream.write_line(line)
-            assert stream.read_line(10) == line
+            assert stream.read_line(PATIENCE_S) == line
         stream.close_input()
         with pytest.raises(DeviceGone):
-            stream.read_line(10)
+            stream.read_line(PATIENCE_S)
         assert stream.exit_status is None
         stream.close()

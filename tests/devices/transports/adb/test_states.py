@@ -14,6 +14,7 @@ from latkit.devices.transports.adb import question as adb_question_module
 from latkit.devices.transports.adb.phones import ListedPhone, listed
 from latkit.errors import DeviceGone, Unreachable, UsageError
 from latkit.testing.phone.fake_server import fake_server, lists
+from tests.waiting import PATIENCE_S, ending_soon
 
 NO_PERMISSIONS = "no permissions (missing udev rules? user is in the plugdev group); see [http://developer.android.com]"
 STATES = {
@@ -48,7 +49,7 @@ def requests(serial: str, *phones: tuple[str, str, str]) -> list[str]:
         connect(Adb.parse(serial)) as transport,
         pytest.raises(DeviceGone, match="no such service"),
     ):
-        transport.run(["true"], 5)
+        transport.run(["true"], PATIENCE_S)
     return received[2:]
 
 
@@ -100,13 +101,13 @@ def test_a_listing_of_an_old_server() -> None:
 
 
 def silent(sock: socket.socket) -> None:
-    sock.recv(100)
-    time.sleep(2)
+    while sock.recv(100):  # until the client has gone
+        pass
 
 
 def dripping(sock: socket.socket) -> None:
     sock.sendall(b"OKAYffff")
-    for _ in range(30):
+    while True:  # until the client has gone
         sock.sendall(b"x")
         time.sleep(0.1)
 
@@ -136,11 +137,10 @@ def sending(content: bytes) -> Callable[[socket.socket], None]:
 def test_a_server_that_is_none(
     behave: Callable[[socket.socket], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adb_question_module.Question.__init__, "__defaults__", (0.5,))
-    begin = time.monotonic()
-    with fake_server(behave), pytest.raises(Unreachable, match=message):
+    wait_s = 0.5 if "within" in message else PATIENCE_S
+    monkeypatch.setattr(adb_question_module.Question.__init__, "__defaults__", (wait_s,))
+    with fake_server(behave), ending_soon(), pytest.raises(Unreachable, match=message):
         connect(Adb.parse("R58M"))
-    assert time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("port", ["many", "0", "70000", "9" * 5000, "-1", "²"])

@@ -19,7 +19,8 @@ from latkit.devices.transports.start_mark import RemoteProcess
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, Unreachable
 from latkit.testing.boards.board import board_with_shell
 from latkit.testing.boards.sshd import Sshd
-from tests.devices.transports.test_transports import TransportConformance, alive, soon
+from tests.devices.transports.test_transports import TransportConformance, alive
+from tests.waiting import PATIENCE_S, check_deadline, soon
 
 RUN = 'exec sh -c "$SSH_ORIGINAL_COMMAND"'
 NOISES = {
@@ -65,7 +66,7 @@ class TestTcsh(TransportConformance):
         return sshd.home
 
     def test_scripts_of_several_lines(self, transport: Transport) -> None:
-        assert transport.run(["sh", "-c", "echo one\necho 'two!'\n"], 10).stdout == b"one\ntwo!\n"
+        assert transport.run(["sh", "-c", "echo one\necho 'two!'\n"], PATIENCE_S).stdout == b"one\ntwo!\n"
         assert Interpreter.query(transport, "python3").version >= (3, 8)
 
 
@@ -84,10 +85,10 @@ class TestBusybox:
         return board(f'PATH={applets} exec {applets}/sh -c "$SSH_ORIGINAL_COMMAND"')
 
     def test_commands_and_files(self, transport: Transport, sshd: Sshd, tmp_path: Path) -> None:
-        assert transport.run(["python3"], 10).exit_status == 127
+        assert transport.run(["python3"], PATIENCE_S).exit_status == 127
         assert transport.home() == str(sshd.home)
         arguments = ["a b", "new\nline", "it's", "\\", "a!b"]
-        assert transport.run(["printf", "%s|", *arguments], 10).stdout.decode() == "".join(
+        assert transport.run(["printf", "%s|", *arguments], PATIENCE_S).stdout.decode() == "".join(
             f"{word}|" for word in arguments
         )
         source, back = tmp_path / "source", tmp_path / "back"
@@ -98,7 +99,7 @@ class TestBusybox:
 
     def test_a_command_is_killed(self, transport: Transport) -> None:
         stream = transport.start(["sh", "-c", "echo $$; while true; do sleep 1; done"])
-        pid = int(stream.read_line(10))
+        pid = int(stream.read_line(PATIENCE_S))
         stream.close()
         assert soon(lambda: not alive(pid))
 
@@ -108,14 +109,14 @@ def test_what_a_login_shell_prints_is_no_part_of_an_output(
     noise: str, board: Board, sshd: Sshd, tmp_path: Path
 ) -> None:
     transport = board(f"{noise}\n{RUN}")
-    done = transport.run(["sh", "-c", "echo out; echo err >&2; exit 3"], 10)
+    done = transport.run(["sh", "-c", "echo out; echo err >&2; exit 3"], PATIENCE_S)
     assert (done.exit_status, sorted(done.stdout.split() + done.stderr.split())) == (3, [b"err", b"out"])
     assert transport.home() == str(sshd.home)
     (tmp_path / "source").write_bytes(b"content")
     transport.push(tmp_path / "source", str(tmp_path / "there"))
     assert (tmp_path / "there").read_bytes() == b"content"
-    stream = transport.start(["sh", "-c", "echo $$; read line; echo err >&2; exec sleep 60"])
-    pid = int(stream.read_line(10))
+    stream = transport.start(["sh", "-c", "echo $$; read line; echo err >&2; exec sleep 600"])
+    pid = int(stream.read_line(PATIENCE_S))
     stream.write_line(b"go on")
     assert soon(lambda: "err" in stream.stderr_tail() or noise == NOISES["one output"])
     stream.close()
@@ -138,23 +139,23 @@ def test_a_login_shell_that_runs_nothing(script: str, status: int, printed: str,
         transport.home()
     stream = transport.start(["cat"])
     with pytest.raises(Unreachable, match=message):
-        stream.read_line(10)
+        stream.read_line(PATIENCE_S)
     stream.close()
 
 
 def test_a_login_shell_that_prints_without_end(board: Board) -> None:
     with pytest.raises(DeviceGone, match=r"its login shell prints: y y y .*, and does not end"):
-        board("yes").run(["true"], 30)
+        board("yes").run(["true"], PATIENCE_S)
     with pytest.raises(DeviceGone, match=r"its login shell prints: y y y .*, and does not end"):
-        board("yes >&2").start(["true"]).read_line(30)
+        board("yes >&2").start(["true"]).read_line(PATIENCE_S)
 
 
 def test_a_login_shell_that_never_comes_to_the_command(board: Board) -> None:
-    transport = board("echo Which terminal?; exec sleep 5")
-    with pytest.raises(DeadlineExceeded, match=r"did not begin within 1 s; its login shell prints: Which terminal\?"):
-        transport.run(["true"], 1)
-    with pytest.raises(DeadlineExceeded, match=r"no line came within 1 s; its login shell prints: Which terminal\?"):
-        transport.start(["true"]).read_line(1)
+    transport = board("echo Which terminal?; exec sleep 600")
+    printed = r"DEADLINE; its login shell prints: Which terminal\?"
+    check_deadline(DeadlineExceeded, f"did not begin within {printed}", lambda s: transport.run(["true"], s))
+    stream = transport.start(["true"])
+    check_deadline(DeadlineExceeded, f"no line came within {printed}", stream.read_line)
 
 
 @pytest.mark.parametrize("home", ["", "relative", "/tmp/\udcff", "/tmp/\x1b[2J"])
@@ -192,7 +193,7 @@ class TestKilling:
 
     @pytest.fixture
     def own(self) -> Iterator[subprocess.Popen[bytes]]:
-        with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
             yield process
             process.kill()
 
@@ -200,7 +201,7 @@ class TestKilling:
         stat = Path(f"/proc/{own.pid}/stat").read_text()
         started = int(stat.rpartition(") ")[2].split()[19])
         transport.kill(RemoteProcess(own.pid, started + 1))
-        transport.run(["true"], 10)
+        transport.run(["true"], PATIENCE_S)
         assert alive(own.pid)
         transport.kill(RemoteProcess(own.pid, started))
         assert soon(lambda: not alive(own.pid))
