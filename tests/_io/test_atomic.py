@@ -28,6 +28,7 @@ from latkit.spaces import ChainSpace, Layer
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from tests.builders import conv, make_measurement, network_of
+from tests.waiting import PATIENCE_S
 
 ROOM_BYTES = 32
 """Less than the size of any of the records."""
@@ -176,7 +177,7 @@ def test_two_writers_of_one_file_leave_a_complete_one(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter]) for letter in "ab"]
     observed = set()
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 2 * PATIENCE_S
         while (len(observed) < 2 or len(list(tmp_path.iterdir())) < 2) and time.monotonic() < deadline:
             content = path.read_text()
             assert len(content) == 200_000

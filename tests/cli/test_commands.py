@@ -25,6 +25,7 @@ from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.builders import middle_path_s
 from tests.cli.conftest import FEW_STEPS, QUICK
+from tests.waiting import soon
 
 TARGET = "here/onnxruntime"
 
@@ -96,22 +97,29 @@ def test_collecting_again_measures_nothing(folder: Path, document) -> None:
 
 
 def test_collecting_goes_on_where_a_kill_stopped_it(folder: Path, tmp_path: Path, document) -> None:
-    document("init", tmp_path)
-    shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
-    arguments = ["-C", tmp_path, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    arguments += ["--rounds", 20, "--round-seconds", 0.02, "--extra-rounds", 0]
-    database = tmp_path / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
-    command = [sys.executable, "-m", "latkit", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:
-        while count_rounds(database) < 10:
-            assert process.poll() is None, "it ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-    before = count_rounds(database)
+    for rounds in (20, 60, 180):  # a busy machine may notice the first rounds when all of few are made
+        root = tmp_path / str(rounds)
+        document("init", root)
+        shutil.copy(folder / "devices" / "here.toml", root / "devices")
+        arguments = ["-C", root, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 0]
+        arguments += ["--rounds", rounds, "--round-seconds", 0.02, "--extra-rounds", 0]
+        database = root / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
+        kill_in_the_middle([sys.executable, "-m", "latkit", *map(str, arguments)], database)
+        before, total = count_rounds(database), 8 * rounds
+        if before < total:
+            break
     rest = document(*arguments)
-    assert 10 <= before < 160
+    assert 10 <= before < total
     assert rest["already"] == before
-    assert rest["visits"] == 160 - before
-    assert count_rounds(database) == 160
+    assert rest["visits"] == total - before
+    assert count_rounds(database) == total
+
+
+def kill_in_the_middle(command: list[str], database: Path) -> None:
+    """Run a command that collects, and kill it after ten rounds."""
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:
+        assert soon(lambda: count_rounds(database) >= 10 or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
 
 
 def count_rounds(database: Path) -> int:
@@ -198,7 +206,8 @@ def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None
     workspace, target = Workspace(folder), Target.parse(TARGET)
     trained_keys = workspace.model(target).origin_.network_keys
     assert not trained_keys & {row["key"] for row in found["results"]}
-    validation = [m for m in workspace.measurements(target) if m.role == "validation"]
+    keys = {row["key"] for row in found["results"]}
+    validation = [m for m in workspace.measurements(target) if m.role == "validation" and m.workload.key in keys]
     assert {m.repetition for m in validation} == {0, 1}
     assert document(*arguments) == found, "measured already: nothing new"
 

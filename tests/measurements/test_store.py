@@ -16,6 +16,7 @@ from latkit.measurements.store import APPLICATION_ID
 from latkit.timing import Baseline, TimingPlan
 from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_measurement, make_round, network_of
 from tests.forking import Forks
+from tests.waiting import PATIENCE_S
 
 BASELINE = Baseline(0.001, 40, True, 1.0)
 
@@ -169,7 +170,7 @@ for number in range(20):
         maker.stdin.write(b"\n")
         maker.stdin.flush()
     for maker in makers:
-        maker.communicate(timeout=60)
+        maker.communicate(timeout=2 * PATIENCE_S)
     assert [maker.returncode for maker in makers] == [0, 0]
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import resource
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,10 +44,19 @@ def test_a_locked_store_is_waited_for(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("latkit.measurements.store.PATIENCE_S", 0.1)
+
+    class Unlocking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            other.rollback()
+
+    handler, log = Unlocking(), logging.getLogger("latkit.measurements")
     with locked(path) as other:
-        threading.Timer(0.4, other.rollback).start()
-        with Store(path, TARGET) as store:
-            assert store.measurements() == [MEASURED]
+        log.addHandler(handler)
+        try:
+            with Store(path, TARGET) as store:
+                assert store.measurements() == [MEASURED]
+        finally:
+            log.removeHandler(handler)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "waiting for another process to let go of" in record.getMessage()

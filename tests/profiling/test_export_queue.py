@@ -16,6 +16,7 @@ from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Round, TimingPlan, Workload
 from tests.builders import TARGET
 from tests.profiling.test_collector import OPS, ScriptedSession, export
+from tests.waiting import PATIENCE_S, soon
 
 
 def test_everything_is_exported_before_the_first_request() -> None:
@@ -39,13 +40,13 @@ def test_a_requested_export_comes_before_the_others() -> None:
     def slowly(workload: Workload) -> Artifact:
         made.append(workload)
         first_begun.set()
-        assert may_go_on.wait(10)
+        assert may_go_on.wait(PATIENCE_S)
         return export(workload)
 
     with ExportQueue(slowly) as export_queue:
         export_queue.export_in_background(OPS)
-        assert first_begun.wait(10)
-        threading.Timer(0.05, may_go_on.set).start()
+        assert first_begun.wait(PATIENCE_S)
+        threading.Thread(target=lambda: soon(lambda: export_queue._pending[0] == OPS[4]) and may_go_on.set()).start()
         assert export_queue.artifact(OPS[4]) == export(OPS[4])
         assert made[:2] == [OPS[0], OPS[4]]
         assert export_queue.waited_s > 0
@@ -89,7 +90,9 @@ def test_a_collection_times_while_it_exports(tmp_path: Path) -> None:
     def noting(workload: Workload) -> Artifact:
         if workload != REFERENCE:
             exported.append(workload)
-            assert len(exported) < len(OPS) or first_round.wait(10), "the last is exported after the first visit"
+            assert len(exported) < len(OPS) or first_round.wait(PATIENCE_S), (
+                "the last is exported after the first visit"
+            )
         return export(workload)
 
     with Store(tmp_path / "m.sqlite", TARGET) as store:

@@ -25,6 +25,7 @@ from latkit.search.strategies import make_strategy
 from latkit.search.workers import Processes, Task
 from latkit.spaces.base import Architecture
 from tests.search.toy import ToyEvaluator, toy_space
+from tests.waiting import PATIENCE_S
 
 SPACE = toy_space()
 GOALS = Goals.parse("score:max")
@@ -86,13 +87,14 @@ from tests.search.test_loop import run
 from tests.search.toy import ToyEvaluator
 from pathlib import Path
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), 40, ToyEvaluator(mark=sys.argv[2]), batch=4, workers=int(sys.argv[3]))
+    workers, stands_at = map(int, sys.argv[3:])
+    run(Path(sys.argv[1]), 40, ToyEvaluator(mark=sys.argv[2], stands_at=stands_at), batch=4, workers=workers)
 """
 
 
 def check_gone(group: int) -> None:
     """The workers end with the process that was killed: they would keep its output open."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     with contextlib.suppress(ProcessLookupError):
         while time.monotonic() < deadline:
             os.killpg(group, 0)
@@ -105,11 +107,12 @@ def check_gone(group: int) -> None:
 def test_kill_9_loses_at_most_what_is_in_flight(tmp_path: Path, workers: int, moment: int) -> None:
     history, mark, script = tmp_path / "h.jsonl", tmp_path / "mark", tmp_path / "killed.py"
     script.write_text(KILLED)
-    argv = [sys.executable, str(script), str(history), str(mark), str(workers)]
+    stands_at = moment + 5  # or it would end before a busy machine notices that the moment has come
+    argv = [sys.executable, str(script), str(history), str(mark), str(workers), str(stands_at)]
     env = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(argv, env=env, start_new_session=True)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 2 * PATIENCE_S
         while not history.exists() or history.read_bytes().count(b"\n") <= moment:
             assert process.poll() is None
             assert time.monotonic() < deadline

@@ -15,13 +15,12 @@ from latkit.progress import SILENT
 from latkit.serve.server import Server
 from tests.report.test_browser import HOSTILE
 from tests.serve.conftest import JOBS
-
-DEADLINE_S = 40
+from tests.waiting import PATIENCE_S
 
 
 def wait(browser: Any, script: str) -> None:
     """Until a script returns a true value."""
-    WebDriverWait(browser, DEADLINE_S, 0.1).until(lambda driver: driver.execute_script(f"return {script}"))
+    WebDriverWait(browser, PATIENCE_S, 0.1).until(lambda driver: driver.execute_script(f"return {script}"))
 
 
 def severe(browser: Any) -> list[Any]:

@@ -23,6 +23,7 @@ from tests.conftest import Run
 from tests.golden.fields import check_fields
 from tests.report.test_browser import HOSTILE
 from tests.serve.conftest import JOBS
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "measurements/made/onnxruntime-t1-fp32-b1/profiles/model-aaaaaaaa-0/report.html"
@@ -32,7 +33,7 @@ SEARCH = "search/cifar10-zen3-vm-tflite-t1"
 @contextmanager
 def requested(live: Server, path: str, method: str = "GET", **headers: str) -> Iterator[HTTPResponse]:
     """The answer to a request, whose address is sent as it is."""
-    connection = HTTPConnection("127.0.0.1", live.port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", live.port, timeout=PATIENCE_S)
     connection.putrequest(method, path, skip_host="Host" in headers)
     for name, value in headers.items():
         connection.putheader(name, value)
@@ -178,9 +179,9 @@ def test_ctrl_c_ends_it_with_success(tmp_path: Path, latkit: Run) -> None:
         assert process.stdout is not None
         document = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
         check_fields(["serve"], document)
-        with socket.create_connection(("127.0.0.1", document["port"]), timeout=30):
+        with socket.create_connection(("127.0.0.1", document["port"]), timeout=PATIENCE_S):
             process.send_signal(signal.SIGINT)  # while a browser is connected
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert (process.returncode, err) == (0, "ended\n")

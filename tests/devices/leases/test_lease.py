@@ -18,9 +18,11 @@ import pytest
 
 from latkit.devices import Device, Local, Ssh, holder_of, host_boot_id, is_this_host, lease_key, leased
 from latkit.devices.leases.lease import Lease
-from latkit.devices.leases.lease_file import RECORD_BYTES
+from latkit.devices.leases.lease_file import RECORD_BYTES, locked, read
 from latkit.errors import DeviceBusy, DeviceError
 from latkit.testing.boards.disk import small_disk
+from tests.devices.transports.test_transports import alive
+from tests.waiting import PATIENCE_S, ending_soon, soon
 
 HOLD = """
 import sys, time
@@ -29,7 +31,7 @@ from latkit.devices import Device, leased
 device = Device.model_validate_json(sys.argv[1])
 with leased(device, "elsewhere", folder=Path(sys.argv[2]), ttl_s=float(sys.argv[3])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 RACE = """
@@ -40,7 +42,7 @@ device, folder = Device.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(20):
-    with leased(device, "race", wait_s=60, folder=folder):
+    with leased(device, "race", wait_s=600, folder=folder):
         inside = folder / "inside"
         inside.touch(exist_ok=False)
         time.sleep(0.002)
@@ -122,7 +124,7 @@ def test_a_killed_holder_is_overtaken_at_once(board: Device, tmp_path: Path) -> 
     with pytest.raises(DeviceBusy, match=f"process {process.pid}"), leased(board, "x", folder=tmp_path):
         pass
     process.kill()
-    time.sleep(0.1)  # dead, and not waited for: a zombie holds nothing
+    assert soon(lambda: not alive(process.pid))  # dead, and not waited for: a zombie holds nothing
     with leased(board, "x", folder=tmp_path):
         pass
     end(process)
@@ -140,14 +142,32 @@ def test_a_later_process_of_the_same_id_holds_nothing(board: Device, tmp_path: P
     assert holder_of(board, tmp_path) is not None
 
 
-def test_a_stopped_holder_is_overtaken_when_its_time_is_up(board: Device, tmp_path: Path) -> None:
-    process = elsewhere(board, tmp_path, ttl_s=2)
+def renewed_s(folder: Path) -> float:
+    """When the only lease of the folder was renewed, by the clock of its holder."""
+    (file,) = folder.glob("*.json")
+    with locked(file) as handle:
+        holder = read(handle)
+    assert holder is not None
+    return holder.renewed_s
+
+
+def test_a_stopped_holder_is_overtaken_when_its_time_is_up(
+    board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time passes once this process waits, and not before."""
+    clock, ahead_s, messages = time.monotonic, [0.0], list[str]()
+    process = elsewhere(board, tmp_path, ttl_s=8)
     try:
-        time.sleep(2.3)
-        assert holder_of(board, tmp_path) is not None, "a thread renews it"
+        begun_s = renewed_s(tmp_path)
+        assert soon(lambda: renewed_s(tmp_path) > begun_s), "a thread renews it"
         process.send_signal(signal.SIGSTOP)
-        messages: list[str] = []
-        with leased(board, "x", wait_s=20, folder=tmp_path, on_message=messages.append):
+        monkeypatch.setattr("latkit.devices.leases.holder.time.monotonic", lambda: clock() + ahead_s[0])
+
+        def on_message(text: str) -> None:
+            messages.append(text)
+            ahead_s[0] = 9.0
+
+        with leased(board, "x", wait_s=PATIENCE_S, folder=tmp_path, on_message=on_message):
             assert len(messages) == 1
             assert messages[0].startswith("waiting for board, which is used by ")
     finally:
@@ -335,12 +355,8 @@ def test_the_renewing_thread_survives_an_error(board: Device, tmp_path: Path, mo
 
     monkeypatch.setattr(Lease, "renew", failing)
     with leased(board, "x", folder=tmp_path, ttl_s=0.4):
-        before = holder_of(board, tmp_path)
-        assert before is not None
-        deadline = time.monotonic() + 10
-        while (holder_of(board, tmp_path) or before).renewed_s == before.renewed_s:
-            assert time.monotonic() < deadline, "no renewal came after the errors"
-            time.sleep(0.05)
+        before_s = renewed_s(tmp_path)
+        assert soon(lambda: renewed_s(tmp_path) > before_s), "no renewal came after the errors"
 
 
 def test_whoever_measures_learns_what_the_thread_survived(board: Device, tmp_path: Path) -> None:
@@ -363,10 +379,9 @@ def test_waiting_ends_with_the_release(board: Device, tmp_path: Path) -> None:
 
     thread = threading.Thread(target=hold)
     thread.start()
-    taken.wait(5)
-    begun = time.monotonic()
-    with leased(board, "second", wait_s=20, folder=tmp_path):
-        assert time.monotonic() - begun < 5
+    assert taken.wait(PATIENCE_S)
+    with ending_soon(), leased(board, "second", wait_s=2 * PATIENCE_S, folder=tmp_path):
+        pass
     thread.join()
     with leased(board, "first", folder=tmp_path), pytest.raises(DeviceBusy), leased(board, "y", 0.2, folder=tmp_path):
         pass
@@ -379,5 +394,5 @@ def test_only_one_of_many_processes_holds_the_lease(board: Device, tmp_path: Pat
         assert contender.stdout
         assert contender.stdout.readline() == b"ready\n"
     for contender in contenders:
-        contender.communicate(b"\n", timeout=60)
+        contender.communicate(b"\n", timeout=2 * PATIENCE_S)
     assert [contender.returncode for contender in contenders] == [0, 0, 0]
