@@ -34,6 +34,7 @@ from typing import Any
 
 import torch
 
+from latkit._io import write_text
 from latkit.cli.console import show_table
 from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
@@ -49,7 +50,7 @@ from latkit.search.baselines import BaselineRequest, Baselines, ladder, random_a
 from latkit.search.baselines.run import check_drawn, run_baselines
 from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
-from latkit.search.records.base import load_record, write_json
+from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
@@ -257,7 +258,7 @@ def measure_widths(workspace: Workspace, target: Target, space: Space, max_s: fl
                 seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
                 if is_long():
                     break
-        write_json(widths_path(workspace, target), seconds)
+        write_text(widths_path(workspace, target), json.dumps(seconds, indent=1) + "\n")
     return list(seconds.values())
 
 
@@ -371,7 +372,7 @@ def measured(workspace: Workspace, target: Target, job: Job, progress: ConsolePr
         with at_work(workspace, target, model, progress) as collection:
             found = measure_network(collection, model, network)
         found.save(path)
-    return MeasuredNetwork.model_validate_json(path.read_bytes())
+    return load_record(MeasuredNetwork, path)
 
 
 PRINTED = (

@@ -7,7 +7,7 @@ for type checkers.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+from latkit._version import __version__
 
 _HOMES = {
     "AddDeviceRequest": "latkit.workspace.requests",

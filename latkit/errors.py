@@ -59,7 +59,7 @@ class BadFile(UsageError):
 
     def __init__(self, path: object, expected: str, found: str) -> None:
         super().__init__(f"{path}: expected {expected}, but found {found}")
-        self.path = path
+        self.path, self.expected, self.found = path, expected, found
 
 
 class NotMeasured(LatkitError):

@@ -5,20 +5,11 @@ from latkit._io.display import html_card, one_line_repr, to_polars
 from latkit._io.extras import missing_extra, naming_extras
 from latkit._io.formats import other_format
 from latkit._io.host_errors import host_error
-from latkit._io.reading import (
-    MAX_FILE_BYTES,
-    MAX_SEED,
-    checking,
-    describe_error,
-    load_json,
-    load_record,
-    parse_json,
-    read_bytes,
-    read_text,
-    reading,
-)
+from latkit._io.parsing.json_text import parse_json
+from latkit._io.parsing.toml import parse_toml
+from latkit._io.reading import MAX_FILE_BYTES, MAX_SEED, checking, describe_error, read_bytes, read_text, reading
+from latkit._io.records import load_json, load_record, reading_json, take_release, with_release, write_record
 from latkit._io.text import check_label, did_you_mean, one_line, printable
-from latkit._io.toml import parse_toml
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -46,7 +37,11 @@ __all__ = [
     "read_bytes",
     "read_text",
     "reading",
+    "reading_json",
+    "take_release",
     "to_polars",
+    "with_release",
     "write_bytes",
+    "write_record",
     "write_text",
 ]

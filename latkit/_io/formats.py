@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit._io.text import one_line
+from latkit._version import __version__
 
 MAX_DIGITS = 9
+MAX_RELEASE_CHARS = 20
 MAKE_AGAIN = "make it again, or read it with that version"
+WROTE = "latkit wrote"
+"""In the phrase about a file of another format: the version stands before the verb."""
 
 
-def _wrote(release: object) -> str:
-    """The end of a phrase about the latkit that wrote a file: its version, where the file says one."""
-    return f" ({one_line(release, 20)}) wrote" if isinstance(release, str) and release else " wrote"
+def naming_release(found: str, release: object) -> str:
+    """A phrase about a file that cannot be read, with the version of latkit that the file says wrote it, if any.
+
+    The phrase stays as it is where that is this version, whose files it can read.
+    """
+    if not isinstance(release, str) or not release:
+        return found
+    shown = one_line(release, MAX_RELEASE_CHARS)
+    if WROTE in found:
+        return found.replace(WROTE, f"latkit ({shown}) wrote", 1)
+    return found if release == __version__ else f"{found}; latkit {shown} wrote it: {MAKE_AGAIN}"
 
 
 def other_format(found: object, formats: Sequence[str], remedy: str = MAKE_AGAIN, release: object = None) -> str:
@@ -30,6 +42,6 @@ def other_format(found: object, formats: Sequence[str], remedy: str = MAKE_AGAIN
     if not (text.startswith(name + hyphen) and number.isdecimal()):
         return shown
     if int(number[:MAX_DIGITS]) < int(newest):
-        return f"{shown}, which an older latkit{_wrote(release)}; {remedy}"
+        return naming_release(f"{shown}, which an older {WROTE}; {remedy}", release)
     otherwise = "" if remedy == MAKE_AGAIN else f", or {remedy}"
-    return f"{shown}, which a newer latkit{_wrote(release)}; update latkit{otherwise}"
+    return naming_release(f"{shown}, which a newer {WROTE}; update latkit{otherwise}", release)

@@ -3,68 +3,56 @@
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import re
 import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
-from latkit._io.formats import other_format
+from latkit._io.formats import naming_release, other_format
 from latkit._io.host_errors import host_error
 from latkit._io.text import one_line
 from latkit.errors import BadFile, LatkitError, UsageError
 
 MAX_FILE_BYTES = 256 * 2**20
 """No record of latkit's comes near this size."""
-MAX_JSON_DEPTH = 100
-MAX_INTEGER = 2**64
-"""Seeds and hashes fit; a larger number is a mistake or an attack, and overflows wherever it is used."""
 MAX_SEED = 2**63 - 1
 """Every library takes it, and a record with it can be read again."""
-MAX_DIGITS = 21
 MAX_ERROR_CHARS = 600
 
 
-class JsonRecord(Protocol):
-    """A record of pydantic's, which takes long to import: not every command needs it."""
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes, /) -> Self:
-        """The record of a JSON document. Raises ValidationError."""
-        ...
-
-
-Record = TypeVar("Record", bound=JsonRecord)
-
-
 @contextmanager
-def reading(path: object, expected: str) -> Iterator[None]:
+def reading(path: object, expected: str, release: str = "") -> Iterator[None]:
     """Turn any exception inside into BadFile: `path` was expected to be `expected`, such as "a table in JSON".
 
     A file can make its parser raise anything, a panic of a library in Rust included. A UsageError is about the content
     of the file, so it becomes BadFile as well. Other errors of latkit pass through, and so do errors of this machine:
-    disk full, too many open files.
+    disk full, too many open files. `release`: the version of latkit that the file says wrote it; errors name it.
     """
+
+    def bad_file(found: str) -> BadFile:
+        return BadFile(path, expected, naming_release(found, release))
+
     try:
         yield
     except UsageError as error:
         if isinstance(error, BadFile):
-            raise
+            if not release or (named := naming_release(error.found, release)) == error.found:
+                raise
+            raise BadFile(error.path, error.expected, named).with_detail(error.detail) from error
         found = str(error)
         found = f"other content: {found}" if found.startswith("expected ") else found
-        raise BadFile(path, expected, one_line(found, MAX_ERROR_CHARS)).with_detail(error.detail) from error
+        raise bad_file(one_line(found, MAX_ERROR_CHARS)).with_detail(error.detail) from error
     except LatkitError:
         raise
     except Exception as error:
-        raise host_error(error) or BadFile(path, expected, describe_error(error)) from error
+        raise host_error(error) or bad_file(describe_error(error)) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of pyo3; it is not an Exception, so that programs end
             raise
-        raise BadFile(path, expected, describe_error(error)) from error
+        raise bad_file(describe_error(error)) from error
 
 
 @contextmanager
@@ -134,70 +122,3 @@ def read_text(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_
     content = read_bytes(path, expected, max_bytes)
     with reading(path, expected):
         return content.decode("utf-8")
-
-
-def parse_json(text: str | bytes) -> object:
-    """A JSON document without values that fail later. Raises ValueError.
-
-    Refused are numbers that are not finite or beyond 64 bits, lone surrogates, and more than MAX_JSON_DEPTH levels.
-    """
-    document = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant)
-    check_document(document)
-    return document
-
-
-def load_json(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> object:
-    """The JSON document of a file, as `parse_json` accepts it. Raises BadFile."""
-    content = read_bytes(path, expected, max_bytes)
-    with reading(path, expected):
-        return parse_json(content)
-
-
-def load_record(
-    path: str | os.PathLike[str], kind: type[Record], expected: str, max_bytes: int = MAX_FILE_BYTES
-) -> Record:
-    """A record of that kind from a JSON file. Raises BadFile, which names the wrong field."""
-    content = read_bytes(path, expected, max_bytes)
-    with reading(path, expected):
-        parse_json(content)
-        return kind.model_validate_json(content)
-
-
-def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS or abs(value := int(text)) >= MAX_INTEGER:
-        raise ValueError(f"the number {one_line(text, MAX_DIGITS)} is beyond 64 bits")
-    return value
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{one_line(text, 20)} is too large a number")
-    return value
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
-
-
-def check_document(document: object) -> None:
-    """Raise ValueError for values nested too deep, a lone surrogate, and numbers not finite or beyond 64 bits."""
-    level: list[object] = [document]
-    for _ in range(MAX_JSON_DEPTH):  # level by level, without recursion
-        below: list[object] = []
-        for value in level:
-            if isinstance(value, str):
-                value.encode()  # UnicodeEncodeError is a ValueError
-            elif isinstance(value, dict):
-                below += value
-                below += value.values()
-            elif isinstance(value, list):
-                below += value
-            elif isinstance(value, int) and abs(value) >= MAX_INTEGER:
-                raise ValueError("an integer beyond 64 bits")
-            elif isinstance(value, float) and not math.isfinite(value):
-                raise ValueError("a number that is not finite")
-        if not below:
-            return
-        level = below
-    raise ValueError(f"values nested more than {MAX_JSON_DEPTH} deep")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
+from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_record
 from latkit._io.cache import cache_folder
 from latkit.artifacts import Workload, is_native, native_form
 from latkit.artifacts.write import export_graph
@@ -161,4 +161,4 @@ def _write(sidecar: Path, artifact: Artifact, title: str) -> None:
         opset=artifact.opset,
         subject=title,
     )
-    write_text(sidecar, recorded.model_dump_json(indent=1) + "\n")
+    write_record(sidecar, recorded.model_dump(mode="json"))

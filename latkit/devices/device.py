@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from latkit._io import atomic_write, parse_toml, read_text, reading
+from latkit._io import atomic_write, parse_toml, read_text, reading, take_release, with_release
 from latkit.devices.transports import AnyAddress
 from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
@@ -172,7 +172,7 @@ class Device(BaseModel):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
         with atomic_write(path, replace) as temporary:
-            temporary.write_bytes(tomli_w.dumps(self.model_dump(exclude_none=True)).encode())
+            temporary.write_bytes(tomli_w.dumps(with_release(self.model_dump(exclude_none=True))).encode())
         return path
 
     @classmethod
@@ -181,7 +181,7 @@ class Device(BaseModel):
         text = read_text(path, "a device file in TOML", MAX_FILE_BYTES)
         with reading(path, "a device file in TOML"):
             document = parse_toml(text)
-        with reading(path, "a device file with good fields"):
+        with reading(path, "a device file with good fields", take_release(document)):
             device = cls.model_validate(document)
         if device.name != path.stem:
             raise BadFile(path, f"name to be {path.stem!r}, as the file is called", repr(device.name))

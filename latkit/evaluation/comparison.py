@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import load_record, one_line, write_text
+from latkit._io import load_record, one_line, write_record
 from latkit._io.moments import now_written
 from latkit.errors import MeasurementConflict, NotMeasured
 from latkit.evaluation.ab import LEVEL, Difference, Verdict, difference, of_intervals
@@ -85,7 +85,7 @@ class Comparison(_Record):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the comparison as JSON, atomically. Raises WriteError."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from latkit._io import write_text
+from latkit._io import write_record
 from latkit.search.records.base import load_record
 from latkit.search.records.recipe import DataFacts
 from latkit.search.tasks import Scored
@@ -108,7 +108,7 @@ class CrossTable(_Record):
     def save(self, folder: Path) -> Path:
         """Write atomically as JSON into a search's or a series' folder, and return the path."""
         path = folder / CROSS_FILE
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
         return path
 
     def document(self) -> dict[str, Any]:

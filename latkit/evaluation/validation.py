@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import load_record, write_text
+from latkit._io import load_record, write_record
 from latkit._io.arrays import Floats
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
 from latkit.evaluation.coverage import coverage_percent
@@ -90,7 +90,7 @@ class MeasuredNetwork(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
 
 
 class Validation(BaseModel):
@@ -123,7 +123,7 @@ class Validation(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Validation:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from latkit._io import load_json, other_format, reading, write_text
-from latkit.errors import BadFile, UsageError
+from latkit._io import other_format, reading_json, write_record
+from latkit.errors import UsageError
 from latkit.graphs.documents import (
     as_integer,
     constant_from_json,
@@ -164,14 +163,10 @@ class Graph:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph as JSON, atomically."""
-        write_text(path, json.dumps(self.to_json()) + "\n")
+        write_record(path, self.to_json(), indent=None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
         """Read a graph from JSON. Raises BadFile."""
-        document = load_json(path, "a graph as JSON")
-        with reading(path, "a graph as JSON"):
-            try:
-                return cls.from_json(document)
-            except UsageError as error:
-                raise BadFile(path, "a graph as JSON", str(error)) from error
+        with reading_json(path, "a graph as JSON") as document:
+            return cls.from_json(document)

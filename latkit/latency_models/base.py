@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from latkit._io import html_card, load_json, one_line_repr, other_format, reading, write_text
+from latkit._io import html_card, one_line_repr, other_format, reading, reading_json, write_record
 from latkit.errors import NotMeasured, UsageError
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, Workload, estimate
@@ -69,24 +68,20 @@ class LatencyModel(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model as JSON, atomically."""
-        write_text(path, json.dumps(self.to_json(), indent=self.json_indent) + "\n")
+        write_record(path, self.to_json(), self.json_indent)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model of this kind. Raises BadFile. `latkit.latency_models.load_model` reads any kind."""
-        return cls.from_file(path, load_json(path, cls.expected()))
+        with reading_json(path, cls.title) as document:
+            return cls.from_file(path, document)
 
     @classmethod
     def from_file(cls, path: object, document: object) -> Self:
         """The model of a file's JSON document. Raises BadFile."""
-        with reading(path, cls.expected()):
+        with reading(path, f"a latency model of format {cls.formats[-1]!r}"):
             check_format(document, cls.formats)
             return cls.from_json(document)
-
-    @classmethod
-    def expected(cls) -> str:
-        """What a file of the model is expected to be, for errors."""
-        return f"a latency model of format {cls.formats[-1]!r}"
 
     def __repr__(self) -> str:
         return one_line_repr(type(self).__name__, *self._titled_facts())

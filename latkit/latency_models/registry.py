@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TypeVar
 
-from latkit._io import load_json, reading
+from latkit._io import reading_json
 from latkit._registry import Registry
 from latkit.errors import UsageError
 from latkit.latency_models.base import LatencyModel
@@ -49,11 +49,9 @@ def model_kinds(base: type[Model]) -> Mapping[str, type[Model]]:
 
 def load_model(path: str | os.PathLike[str], base: type[Model]) -> Model:
     """Read a model of any kind derived from `base`. Raises BadFile."""
-    expected = base.title
-    document = load_json(path, expected)
-    with reading(path, expected):
+    with reading_json(path, base.title) as document:
         found = get_model_kind(_kind_of(document), base)
-    return found.from_file(path, document)
+        return found.from_file(path, document)
 
 
 def _kind_of(document: object) -> object:

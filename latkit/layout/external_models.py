@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import load_record, make_folder, write_text
+from latkit._io import load_record, make_folder, write_record
 from latkit.evaluation.measured import FileContent
 from latkit.graphs import Graph
 from latkit.ops import digest
@@ -67,7 +67,7 @@ class ExternalModel(BaseModel):
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(self.file).stem)[:MAX_STEM_CHARS].strip("-.") or "model"
         path = target_folder / FOLDER / f"{stem}-{digest([self.file, self.sha256, self.graph_key])[:8]}.json"
         make_folder(path.parent)
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
         return path
 
     @classmethod

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import host_error, load_record, make_folder, one_line, write_text
+from latkit._io import host_error, load_record, make_folder, one_line, write_record, write_text
 from latkit.devices.leases.holder import host_boot_id, is_alive, pid_namespace, process_start, user_name
 from latkit.errors import LatkitError, UsageError
 from latkit.progress import Callbacks, Pace, Progress
@@ -203,7 +203,7 @@ class _Reporter:
         self._record = self._record.model_copy(update={"updated_at": time.time(), "phases": phases})
         with suppress(LatkitError, OSError):
             make_folder(self._path.parent)  # another job that has not begun may have removed it
-            write_text(self._path, self._record.model_dump_json() + "\n")
+            write_record(self._path, self._record.model_dump(mode="json"), indent=None)
 
 
 @contextmanager

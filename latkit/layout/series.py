@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from latkit._io import checking, write_text
+from latkit._io import checking, write_record
 from latkit.errors import UsageError
 from latkit.layout.folders import Folders
 from latkit.search.records.base import load_record
@@ -99,7 +99,7 @@ class Series(BaseModel):
     def save(self, folder: Path) -> None:
         """Write atomically as JSON into the series' own folder."""
         folder.mkdir(exist_ok=True)
-        write_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
+        write_record(folder / SERIES_FILE, self.model_dump(mode="json"))
 
 
 def series_named(folders: Folders, name: str) -> Series | None:

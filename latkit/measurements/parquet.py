@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from latkit import __version__
 from latkit._io import atomic_write, reading, write_text
+from latkit._version import __version__
 from latkit.errors import UsageError
 from latkit.graphs import Graph, ModelFile
 from latkit.measurements.rows import measurements_from_rows

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.dialects.sqlite import insert
 
 from latkit._io import host_error, one_line, other_format, parse_json, reading
+from latkit._version import __version__
 from latkit.errors import BadFile, InvalidMeasurement, LatkitError, UsageError
 from latkit.measurements.rows import (
     EXPECTED,
@@ -42,6 +43,9 @@ APPLICATION_ID = 0x4C41544B
 
 FORMAT_VERSION = 2
 """Version 2 added `baselines`. Files of version 1 get it when they are opened."""
+
+_RELEASE = "written_by"
+"""Table with one row and one column, `latkit`: the version that made the file's tables. Earlier files lack it."""
 
 BUSY_S = 60.0
 """Maximum time to wait for another process that locks the file."""
@@ -85,6 +89,8 @@ _ROUNDS = sa.Table(
     sa.Column("reference_cpu_ns", sa.LargeBinary, nullable=False),
     sa.Column("conditions", sa.Text, nullable=False),
 )
+
+_WRITTEN_BY = sa.Table(_RELEASE, _METADATA, sa.Column("latkit", sa.String, nullable=False))
 
 _BASELINES = sa.Table(
     "scales",
@@ -141,6 +147,8 @@ class Store:
                 _METADATA.create_all(connection)
                 connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
                 connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
+                connection.execute(_WRITTEN_BY.delete())
+                connection.execute(_WRITTEN_BY.insert().values(latkit=__version__))
 
     def _is_complete(self, connection: sa.Connection) -> bool:
         """Whether the file is of this version; False if it is empty or of version 1. Raises BadFile otherwise."""
@@ -152,9 +160,8 @@ class Store:
         if application != APPLICATION_ID:
             raise BadFile(self.path, EXPECTED, "another program's SQLite file")
         if version not in (1, FORMAT_VERSION):
-            raise BadFile(
-                self.path, f"measurements of format {FORMAT_VERSION}", other_format(version, [str(FORMAT_VERSION)])
-            )
+            found = other_format(version, [str(FORMAT_VERSION)], release=_release(connection))
+            raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", found)
         return bool(version == FORMAT_VERSION)
 
     @contextmanager
@@ -430,3 +437,10 @@ def _round_identity(measurement: Measurement, one_round: Round) -> tuple[object,
     """What identifies a round."""
     environment, plan = measurement.environment, measurement.plan
     return measurement.workload, environment, plan, measurement.role, measurement.repetition, one_round.started_at
+
+
+def _release(connection: sa.Connection) -> object:
+    """The version of latkit that made the tables of a file; None where the file does not say it."""
+    with suppress(sa.exc.DatabaseError):
+        return connection.scalar(sa.select(_WRITTEN_BY.c.latkit))
+    return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from latkit._io import check_label, load_json, other_format, reading, write_text
+from latkit._io import check_label, other_format, reading_json, write_record
 from latkit.errors import UsageError
 from latkit.ops.attribute import Shape, shown
 from latkit.ops.connections import INPUT, Inputs, check_chain, check_graph
@@ -133,14 +132,12 @@ class Network:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as JSON, atomically."""
-        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_record(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
         """Read a network from JSON. Raises BadFile."""
-        expected = "a network as JSON"
-        document = load_json(path, expected, MAX_BYTES)
-        with reading(path, expected):
+        with reading_json(path, "a network as JSON", MAX_BYTES) as document:
             return cls.from_json(document)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latkit import __version__
 from latkit._io import host_error, one_line, other_format, parse_json, read_bytes, reading
+from latkit._version import __version__
 from latkit.errors import BadFile, StoreBusy, UsageError
 from latkit.search.evaluators.base import Evaluator, Range
 from latkit.search.evaluators.verdict import Verdict

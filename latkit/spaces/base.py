@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from latkit._io import html_card, one_line_repr, to_polars, write_text
+from latkit._io import html_card, one_line_repr, to_polars, write_record
 from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape
 
@@ -196,7 +195,7 @@ class Space(ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the space as JSON, atomically."""
-        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_record(path, self.to_json())
 
     def to_polars(self) -> Any:
         """A `polars.DataFrame` with a row for every option of every choice."""

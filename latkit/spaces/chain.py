@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import check_label, load_json, reading
+from latkit._io import check_label, reading_json
 from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape, digest
 from latkit.spaces.base import Architecture, Choice, Space
@@ -163,9 +163,7 @@ class ChainSpace(Space):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ChainSpace:
         """Read a chain that `save` wrote. Raises BadFile."""
-        expected = f"a search space of format {FORMAT!r}"
-        document = load_json(path, expected, MAX_BYTES)
-        with reading(path, expected):
+        with reading_json(path, f"a search space of format {FORMAT!r}", MAX_BYTES) as document:
             return cls.from_json(document)
 
     @cached_property

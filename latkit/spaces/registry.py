@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 
-from latkit._io import did_you_mean, load_json, other_format, reading
+from latkit._io import did_you_mean, other_format, reading_json
 from latkit._registry import Registry
 from latkit.errors import BadFile, UsageError
 from latkit.spaces.base import Space
@@ -99,18 +99,13 @@ def load(name: str, **parameters: int | float) -> Space:
 
 def load_saved(path: str | os.PathLike[str]) -> Space:
     """Read a space that `Space.save` wrote. Raises BadFile, which lists the known formats for an unknown one."""
-    expected = "a saved search space"
-    document = load_json(path, expected, MAX_BYTES)
-    found = document.get("format") if isinstance(document, dict) else None
-    if found not in SPACE_FORMATS:
-        formats = ", ".join(SPACE_FORMATS.names())
-        family = [name for name in SPACE_FORMATS.names() if name.rpartition("-")[0] == str(found).rpartition("-")[0]]
-        raise BadFile(
-            path,
-            f"a search space of one of the formats {formats}",
-            other_format(found, family or SPACE_FORMATS.names()),
-        )
-    with reading(path, expected):
+    with reading_json(path, "a saved search space", MAX_BYTES) as document:
+        found = document.get("format") if isinstance(document, dict) else None
+        known = SPACE_FORMATS.names()
+        if found not in known:
+            family = [name for name in known if name.rpartition("-")[0] == str(found).rpartition("-")[0]]
+            expected = f"a search space of one of the formats {', '.join(known)}"
+            raise BadFile(path, expected, other_format(found, family or known))
         space = SPACE_FORMATS.get(found).from_json(document)  # type: ignore[attr-defined]
         if not isinstance(space, Space):
             raise TypeError(f"{type(space).__name__} in place of a space")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Sequence
 from functools import partial, singledispatch
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latkit._io import write_text
+from latkit._io import write_record
 from latkit._io.arrays import Floats, Integers
 from latkit.errors import UsageError
 from latkit.ops import Op
@@ -186,7 +185,7 @@ class ElasticTable:
             ]
             found.append({"resolution": resolution, "width": width, "fixed_s": float(fixed), "stages": stages})
         head = {"format": FORMAT, "space_name": self.space.name, "space_key": self.space.key, "unit": "seconds"}
-        write_text(path, json.dumps({**head, "tables": found}, indent=1) + "\n")
+        write_record(path, {**head, "tables": found})
 
     def _document(self, at: int, stage: int, place: int) -> list[dict[str, float]]:
         one, rows = self.space.stages[stage], self._blocks[at, stage, place]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from latkit._io import atomic_write, load_record, parse_json, read_bytes, reading, write_text
+from latkit._io import (
+    atomic_write,
+    load_record,
+    parse_json,
+    read_bytes,
+    reading,
+    take_release,
+    with_release,
+    write_record,
+)
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
 from latkit.spaces import Space, as_chain
@@ -107,13 +115,14 @@ class LatencyTable(AdditiveTable):
             case ".json":
                 document = {**metadata, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
                 pairs = {"pairs": self.pair_rows()} if self.has_pairs else {}
-                write_text(path, json.dumps(document | pairs, indent=1) + "\n")
+                write_record(path, document | pairs)
             case ".safetensors":
                 tensors = {"seconds": self.seconds, "mask": self.mask, "base_s": self.base_s}
                 if self.pairs is not None:
                     tensors["pairs"] = self.pairs
                 with atomic_write(path) as temporary:
-                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+                    own = {name: str(value) for name, value in with_release(metadata).items()}
+                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, own)
             case other:
                 raise UsageError(f"expected a table's file to end in .json or .safetensors, but found {other!r}")
 
@@ -136,7 +145,9 @@ class LatencyTable(AdditiveTable):
     def _load_safetensors(cls, path: str | os.PathLike[str], expected: str) -> LatencyTable:
         content = read_bytes(path, expected, MAX_BYTES)
         with reading(path, expected):
-            metadata = _Metadata.model_validate(_header(content).get("__metadata__"))
+            found = _header(content).get("__metadata__")
+        with reading(path, expected, take_release(found)):
+            metadata = _Metadata.model_validate(found)
             tensors = load(content)
             seconds, mask, base_s = (tensors[name] for name in ("seconds", "mask", "base_s"))
             if seconds.ndim != 2 or mask.shape != seconds.shape or base_s.numel() != 1 or mask.dtype != torch.bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.search import DataSplit
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
-from latkit.search.records.base import write_json
 from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -121,7 +121,7 @@ def test_the_benchmark_says_so_before_it_searches(
     def job(target_s: float) -> search_quality.Job:
         return search_quality.Job(tmp_path, "onnxruntime", "digits", 9, mini_space, 0, target_s, 1, settings)
 
-    write_json(path, {network.key: 1.0})
+    path.write_text(json.dumps({network.key: 1.0}))
     with pytest.raises(TargetOutOfReach, match="its narrowest takes 1000 ms"):
         search_quality.check_baselines_exist(workspace, TARGET, [job(some_path_s(table))])
     with pytest.raises(TargetOutOfReach, match="expected a"):

@@ -26,7 +26,7 @@ each_search = pytest.mark.parametrize("folder", SEARCHES, ids=lambda folder: fol
 
 
 def measured(folder: Path) -> MeasuredNetwork:
-    return MeasuredNetwork.model_validate_json((folder / "measured.json").read_bytes())
+    return load_record(MeasuredNetwork, folder / "measured.json")
 
 
 def test_there_are_networks_for_two_targets() -> None:

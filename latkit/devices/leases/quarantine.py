@@ -15,7 +15,7 @@ from typing import Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import one_line, parse_toml, read_text, reading, write_text
+from latkit._io import one_line, parse_toml, read_text, reading, take_release, with_release, write_text
 from latkit._io.moments import moment_written
 from latkit.errors import DeviceFailing, DeviceQuarantined
 
@@ -57,7 +57,9 @@ def quarantine_of(folder: Path, name: str) -> Quarantine | None:
         return None
     text = read_text(path, expected, MAX_FILE_BYTES)
     with reading(path, expected):
-        return Quarantine.model_validate(parse_toml(text))
+        document = parse_toml(text)
+    with reading(path, expected, take_release(document)):
+        return Quarantine.model_validate(document)
 
 
 def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
@@ -66,7 +68,7 @@ def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Qu
         -MAX_FAULTS:
     ]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=recorded)
-    write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
+    write_text(_path(folder, name), tomli_w.dumps(with_release(record.model_dump())))
     return record
 
 

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import atomic_write, load_record, one_line, write_text
+from latkit._io import atomic_write, load_record, one_line, write_record
 from latkit._io.cache import cache_folder
 from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.pip import download
@@ -207,7 +207,7 @@ def _build(toolchain: Toolchain, libraries: Mapping[str, Path], selected: Mappin
     )
     with atomic_write(record.with_name(bundle.file)) as archive:
         archive.write_bytes(content)
-    write_text(record, bundle.model_dump_json(indent=2) + "\n")
+    write_record(record, bundle.model_dump(mode="json"), indent=2)
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import load_record, write_text
+from latkit._io import load_record, write_record
 from latkit.graphs import Rule
 
 
@@ -45,7 +45,7 @@ class FusionFile(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FusionFile:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import load_record, naming_extras, write_text
+from latkit._io import load_record, naming_extras, write_record
 from latkit.errors import BadFile
 from latkit.graphs import GraphBuilder
 from latkit.graphs.dialects import DIALECTS
@@ -60,7 +60,7 @@ def ensure_peaks(collection: Collection, path: Path, environment: Environment, f
     peaks = _measured(collection, folder)
     if saved is not None:
         peaks = peaks.best_of(saved.peaks)
-    write_text(path, _Saved(environment=environment.to_json(), peaks=peaks).model_dump_json(indent=1) + "\n")
+    write_record(path, _Saved(environment=environment.to_json(), peaks=peaks).model_dump(mode="json"))
     return peaks
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from latkit._io import html_card, load_record, one_line_repr, to_polars, write_text
+from latkit._io import html_card, load_record, one_line_repr, to_polars, write_record
 from latkit._io.moments import moment_written
 from latkit.devices import BenchmarkTool
 from latkit.errors import UsageError
@@ -389,7 +389,7 @@ class Profile(_Record):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON, atomically. Raises WriteError."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_record(path, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from latkit._io import reading
-from latkit._io.archives import MAX_RATIO, SMALL_BYTES, open_bytes, read_npz
+from latkit._io.parsing.archives import MAX_RATIO, SMALL_BYTES, open_bytes, read_npz
 from latkit.errors import BadFile
 from latkit.search.data.images import ArrayImages, DataSplit, fit_images, make_split
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latkit._io import load_json, reading, write_text
-from latkit.errors import BadFile, TargetOutOfReach, UsageError
+from latkit._io import reading_json, write_record
+from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.objectives.objective import Multiplier
 from latkit.spaces import Space
 from latkit.tables import COUNTED_COSTS, AdditiveTable, CostTable, LatencyTable
@@ -70,20 +69,15 @@ CONSTRAINTS_FILE = "limits.json"
 def save_constraints(constraints: Sequence[Constraint], path: Path) -> None:
     """Write constraints as JSON: their bounds, and what of their tables does not follow from the space."""
     document = {each.name: {"most": each.max_value, **each.table.numbers()} for each in constraints}
-    write_text(path, json.dumps(document, indent=1) + "\n")
+    write_record(path, document)
 
 
 def load_constraints(path: Path, space: Space) -> list[Constraint]:
     """Read constraints that `save_constraints` wrote for a space; empty where there is no such file. Raises BadFile."""
     if not path.exists():
         return []
-    expected = "constraints of a search"
-    document = load_json(path, expected)
-    with reading(path, expected):
-        try:
-            return [_constraint(name, facts, space) for name, facts in _object(document).items()]
-        except UsageError as error:
-            raise BadFile(path, expected, str(error)) from error
+    with reading_json(path, "constraints of a search") as document:
+        return [_constraint(name, facts, space) for name, facts in _object(document).items()]
 
 
 def _constraint(name: str, facts: object, space: Space) -> Constraint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -12,7 +11,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from latkit._io import load_record, other_format, write_text
+from latkit._io import load_record, other_format, write_record
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
 from latkit.search.records.base import Record
@@ -105,7 +104,7 @@ class ScorePredictor:
         """Write as JSON, atomically."""
         members = [[[weights.tolist(), biases.tolist()] for weights, biases in member] for member in self.members]
         document = {"kind": self.kind, "members": members, "half_width": self.half_width, "space_key": self.space_key}
-        write_text(path, json.dumps({"format": FORMATS[-1], **document}) + "\n")
+        write_record(path, {"format": FORMATS[-1], **document}, indent=None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

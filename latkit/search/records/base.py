@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +18,7 @@ class Record(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, atomically."""
-        write_json(path, self.model_dump(mode="json"))
+        _io.write_record(path, self.model_dump(mode="json"))
 
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
@@ -29,8 +27,3 @@ RecordType = TypeVar("RecordType", bound=BaseModel)
 def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordType:
     """Load a record of a search from JSON. `called`: its name in errors. Raises BadFile."""
     return _io.load_record(path, kind, called or f"a {re.sub('(?<!^)(?=[A-Z])', ' ', kind.__name__).lower()}")
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document atomically."""
-    _io.write_text(path, json.dumps(document, indent=1) + "\n")

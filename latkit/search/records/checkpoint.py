@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from latkit import __version__
 from latkit._io import atomic_write, other_format, reading
+from latkit._version import __version__
 from latkit.errors import BadFile
 from latkit.search.training.distributed import broadcast_from_main
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latkit.search.records.base import write_json
+from latkit._io import write_record
 from latkit.search.training.trainer import Row
 from latkit.spaces import Space
 
@@ -47,7 +47,7 @@ class Curves:
 
     def save(self, path: Path) -> None:
         """Write the history as JSON."""
-        write_json(path, {"format": FORMAT, "choices": self._names, **self.rows})
+        write_record(path, {"format": FORMAT, "choices": self._names, **self.rows})
 
 
 def _scalars(row: Row, names: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from latkit._io import load_json
 from latkit.errors import BadFile
 from latkit.search.records.base import Record, load_record
 from latkit.search.tasks import TASKS, Metric, Scored
@@ -46,7 +47,7 @@ def test_a_record_of_an_earlier_version_is_read_and_written_alike(tmp_path: Path
     found = load_record(Judged, tmp_path / "old.json")
     assert (found.score, found.task) == (0.5, "classification")
     found.save(tmp_path / "new.json")
-    assert json.loads((tmp_path / "new.json").read_text()) == stored
+    assert load_json(tmp_path / "new.json", "a record") == stored
 
 
 def test_another_task_names_its_own_metric(other: None) -> None:

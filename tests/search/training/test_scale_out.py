@@ -17,6 +17,7 @@ from latkit.search import Problem, SearchResult, SearchSettings, load_data, run_
 from latkit.search.baselines import BaselineRequest, Baselines
 from latkit.search.baselines.run import run_baselines
 from latkit.search.data import DataSplit, Shard
+from latkit.search.records.base import load_record
 from latkit.search.records.reproduce import differences
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
@@ -105,7 +106,7 @@ def history(folder: Path) -> torch.Tensor:
 
 def check_alike(one: Path, other: Path) -> None:
     """Equal but for rounding: sums are taken in another order."""
-    results = [SearchResult.model_validate_json((folder / "result.json").read_bytes()) for folder in (one, other)]
+    results = [load_record(SearchResult, folder / "result.json") for folder in (one, other)]
     assert results[0].architecture == results[1].architecture
     torch.testing.assert_close(history(one), history(other), rtol=1e-3, atol=1e-4)
     weights, others = load_file(one / "weights.safetensors"), load_file(other / "weights.safetensors")

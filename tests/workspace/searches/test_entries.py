@@ -12,6 +12,7 @@ from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
 from latkit.layout.series import Member, Series
 from latkit.search import SearchResult, SearchSettings
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, ladder
+from latkit.search.records.base import load_record
 from latkit.search.records.result import Recipe
 from latkit.spaces import proxyless_tiny
 from latkit.targets import Target
@@ -114,7 +115,7 @@ def test_targets_are_identified_by_measurement_or_series(workspace: Workspace) -
 def test_what_is_noted_of_the_measurement(
     workspace: Workspace, first_ms: float, second_ms: float, expected: list[str]
 ) -> None:
-    result = SearchResult.model_validate_json((workspace.search_dir("found") / "result.json").read_bytes())
+    result = load_record(SearchResult, workspace.search_dir("found") / "result.json")
     network = NetworkResult(
         name="found",
         key="",

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit._io import read_bytes, reading
-from latkit._io.archives import npz_names, read_npz
 from latkit._io.arrays import Floats
+from latkit._io.parsing.archives import npz_names, read_npz
 from latkit.errors import BadFile, UsageError
 
 MAX_BYTES = 2**29

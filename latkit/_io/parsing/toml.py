@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from latkit._io.reading import check_document
+from latkit._io.parsing.json_text import check_document
 
 MAX_KEY_PARTS = 20
 

@@ -1,0 +1,1 @@
+"""Parsers of what others may have written, in bounded time and memory."""
