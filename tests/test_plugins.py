@@ -1,5 +1,5 @@
 """A package from outside adds an op kind, a runtime, a transport, a model, a space, a strategy, a task, an evaluator, a
-curriculum and a format of saved spaces; the command line uses them."""
+curriculum, a supernet and a format of saved spaces; the command line uses them."""
 
 import json
 import os
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
+from latkit._io import load_json
 from tests.cli.conftest import QUICK, write_digits
 from tests.cli.search.test_train_supernet import SPACE as MINI_SUPERNET
 from tests.forking import Forks
@@ -142,7 +144,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
 
 
 @pytest.mark.slow
-def test_an_evaluator_a_curriculum_and_a_format_of_spaces_are_used(
+def test_an_evaluator_a_curriculum_a_supernet_and_a_format_of_spaces_are_used(
     tmp_path: Path, document, python: Python, site: Path
 ) -> None:
     document("init", ".")
@@ -158,10 +160,17 @@ def test_an_evaluator_a_curriculum_and_a_format_of_spaces_are_used(
     trained = document("train-supernet", "--space", "mini.toml", "-o", "base", "--curriculum", "pairs", *brief)
     assert trained["curriculum"] == "pairs"
 
+    write_digits(tmp_path / "few.npz")
+    quick = ["--data", "few.npz", "--epochs", 1, "--set", "random_subnets=1", "--quick"]
+    trained = document("train-supernet", "--space", "ghosts.json", "-o", "ghosts", *quick)
+    runs = load_file(tmp_path / trained["files"]["weights"])["runs"]
+    assert runs.shape == (2, 3)
+    assert (runs.sum(dim=1) > 0).all(), "the supernet that the space names was trained"
+
     load = "from latkit.spaces import load; space = load('ghosts.json')"
     again = f"{load}; space.save('again.json'); print(space.key == load('ghost-tiny', resolution=8).key)"
     assert python(site, "-c", again).stdout == "True\n"
-    assert json.loads((tmp_path / "again.json").read_text()) == json.loads((tmp_path / "ghosts.json").read_text())
+    assert load_json(tmp_path / "again.json", "a space") == load_json(tmp_path / "ghosts.json", "a space")
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""latkit-ghost-tiny-1: the space of `space.py`, saved as its parameters instead of op by op."""
+"""latkit-ghost-tiny-1: the space of `space.py`, saved as its parameters instead of op by op.
+
+It names the supernet of `supernet.py`, so that the saved space has it again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ FORMAT = "latkit-ghost-tiny-1"
 
 class GhostTinySpace(ChainSpace):
     """The space of a resolution for ten classes of color images."""
+
+    supernet = "counted"
 
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document."""
