@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime.h"
+#include "runtimes/runtime.h"
 
 #ifndef BLOCK_RUNS
 #define BLOCK_RUNS 10

@@ -64,7 +64,7 @@ class LoopInC:
 
 def compile_loop(program: Path, group_runs: int) -> Path:
     """Build the bare loop, with the native agent's way of loading models. Raises subprocess.CalledProcessError."""
-    sources = [PROGRAM, *(path for path in NATIVE_SOURCES.glob("*.c") if path.name != "main.c")]
+    sources = [PROGRAM, *(path for path in NATIVE_SOURCES.rglob("*.c") if path.name != "main.c")]
     defines = ["-D_GNU_SOURCE", f"-DBLOCK_RUNS={group_runs}", f'-DLITERT_VERSION="{pins()["tflite"].version}"']
     command = [Toolchain.find(platform.machine()).compiler, "-std=c11", "-O2", *WARNINGS, *defines]
     libraries = ["-lm", "-ldl", "-lpthread"]

@@ -156,7 +156,7 @@ def compile_anew() -> Iterator[Callable[..., None]]:
     The fixture's value compiles it in any case.
     """
     compiled = Toolchain.compile
-    sources = [path.read_bytes() for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))]
+    sources = [path.read_bytes() for path in sorted(NATIVE_SOURCES.rglob("*.[ch]"))]
 
     def fetch(self: Toolchain, output: Path, defines: Mapping[str, str], flags: Sequence[str] = OPTIMIZED) -> None:
         compiler = self.compiler, Path(self.compiler).resolve().stat().st_mtime_ns

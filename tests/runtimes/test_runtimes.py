@@ -2,8 +2,7 @@
 
 import pytest
 
-from latkit.devices.agent.latkit_agent.installed import IMPORTS
-from latkit.devices.agent.latkit_agent.loaders import LOADERS
+from latkit.devices.agent.latkit_agent.loaders import IMPORTS, LOADERS
 from latkit.devices.provisioning.bundle import pins
 from latkit.devices.provisioning.wheels import default_runtimes
 from latkit.devices.provisioning.wheels import pins as pinned_wheels

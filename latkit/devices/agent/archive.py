@@ -31,8 +31,8 @@ def agent_archive() -> bytes:
     the agent in two thirds of the time; every other one ignores the compiled modules.
     """
     files = {"__main__.py": MAIN.encode()}
-    for path in SOURCES.glob("*.py"):
-        name, source = f"{SOURCES.name}/{path.name}", path.read_bytes()
+    for path in SOURCES.rglob("*.py"):
+        name, source = path.relative_to(SOURCES.parent).as_posix(), path.read_bytes()
         files |= {name: source, f"{name}c": _compiled(path, name, source)}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # stored: a device may lack zlib
@@ -43,7 +43,8 @@ def agent_archive() -> bytes:
 
 def _compiled(path: Path, name: str, source: bytes) -> bytes:
     """A module as a compiled file, from Python's own cache on this host where it is in there."""
-    code = SourceFileLoader(f"{SOURCES.name}.{path.stem}", str(path)).get_code(f"{SOURCES.name}.{path.stem}")
+    module = name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    code = SourceFileLoader(module, str(path)).get_code(module)
     assert code is not None  # only namespace packages have none
     return MAGIC_NUMBER + HASH_BASED + source_hash(source) + marshal.dumps(_renamed(code, name), MARSHAL_VERSION)
 

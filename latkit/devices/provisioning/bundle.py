@@ -183,7 +183,8 @@ def _compiled(toolchain: Toolchain, folder: Path) -> bytes:
 
 def _key(toolchain: Toolchain, libraries: Mapping[str, Path], selected: Mapping[str, Pin]) -> str:
     """Hash of all inputs of a bundle."""
-    sources = {path.name: sha256_of(path) for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))}
+    files = sorted(NATIVE_SOURCES.rglob("*.[ch]"))
+    sources = {path.relative_to(NATIVE_SOURCES).as_posix(): sha256_of(path) for path in files}
     parts = {name: sha256_of(path) for name, path in libraries.items()}
     compiler = sha256_of(Path(toolchain.compiler))
     return digest([toolchain.architecture, compiler, sources, parts, {n: p.model_dump() for n, p in selected.items()}])

@@ -45,8 +45,8 @@ class Toolchain:
 
     def compile(self, output: Path, defines: Mapping[str, str], flags: Sequence[str] = ("-O2", "-s")) -> None:
         """Build the agent: the same bytes from the same sources, whatever their path. Raises BundleError."""
-        sources = sorted(path.name for path in NATIVE_SOURCES.glob("*.c"))
-        command = [self.compiler, "-std=c11", *WARNINGS, *flags, "-D_GNU_SOURCE"]
+        sources = sorted(path.relative_to(NATIVE_SOURCES).as_posix() for path in NATIVE_SOURCES.rglob("*.c"))
+        command = [self.compiler, "-std=c11", *WARNINGS, *flags, "-D_GNU_SOURCE", "-I."]
         command += [f'-D{name}="{value}"' for name, value in sorted(defines.items())]
         command += [f"-ffile-prefix-map={NATIVE_SOURCES}=.", "-Wl,--build-id=none", "-o", str(output), *sources]
         result = _run([*command, "-lm", "-ldl", "-lpthread"], NATIVE_SOURCES)

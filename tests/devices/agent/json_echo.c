@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "protocol/json.h"
 
 static void write_text(const char *text, size_t length) {
     putchar('"');

@@ -252,7 +252,7 @@ class TestPythonAgent(AgentConformance):
 
     def test_the_agent_imports_only_the_standard_library_runtimes_and_itself(self) -> None:
         names: set[str] = set()
-        for path in SOURCES.glob("*.py"):
+        for path in SOURCES.rglob("*.py"):
             tree = ast.parse(path.read_text(), feature_version=(3, 8))
             imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
             names |= {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
@@ -277,7 +277,7 @@ class TestPythonAgent(AgentConformance):
         agent_archive.cache_clear()
         assert agent_archive() == content
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sources = {f"latkit_agent/{path.name}" for path in SOURCES.glob("*.py")}
+            sources = {path.relative_to(SOURCES.parent).as_posix() for path in SOURCES.rglob("*.py")}
             assert set(archive.namelist()) == {"__main__.py", *sources, *(f"{name}c" for name in sources)}
             assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 

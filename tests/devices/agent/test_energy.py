@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.agent.latkit_agent import energy
+from latkit.devices.agent.latkit_agent.device import energy
 from latkit.devices.sessions.answers import PacedRuns
 from latkit.errors import NotMeasured
 from latkit.profiling.profile.run import energy_of

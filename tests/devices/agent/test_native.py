@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from latkit.devices.agent import PROTOCOL
-from latkit.devices.agent.latkit_agent import energy
+from latkit.devices.agent.latkit_agent.device import energy
 from latkit.devices.provisioning.bundle import pins
 from latkit.devices.provisioning.toolchain import LOADERS, Toolchain
 from latkit.devices.sessions.answers import Described, checked

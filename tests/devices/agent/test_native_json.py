@@ -30,7 +30,7 @@ VALUES = st.recursive(
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[bytes]]:
     """The reader with sanitizers: a misstep ends it."""
     program = tmp_path_factory.mktemp("echo") / "echo"
-    sources = [str(Path(__file__).with_name("json_echo.c")), str(NATIVE_SOURCES / "json.c")]
+    sources = [str(Path(__file__).with_name("json_echo.c")), str(NATIVE_SOURCES / "protocol" / "json.c")]
     compiler = toolchain(platform.machine()).compiler
     command = [compiler, "-std=c11", *WARNINGS, *SANITIZERS, f"-I{NATIVE_SOURCES}", "-o", str(program), *sources]
     subprocess.run(command, check=True)

@@ -9,11 +9,11 @@ import time
 from contextlib import contextmanager
 from typing import Callable, Iterator  # noqa: UP035 - Python 3.8 runs this
 
-from .conditions import conditions, own_memory, reset_peak_memory
-from .device_info import affinity, facts, pin_to
-from .energy import energy_uj
+from .device.conditions import conditions, own_memory, reset_peak_memory
+from .device.device_info import affinity, facts, pin_to
+from .device.energy import energy_uj
 from .files import MODEL_NAME, link_or_copy, remove_trace
-from .installed import runtimes
+from .loaders.installed import runtimes
 from .loaders import LOADERS
 from .models import MAX_BOUND_INPUTS, Loaded, bound_array
 from .requests import Fields, RequestError, required_field

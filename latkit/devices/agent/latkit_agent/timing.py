@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 
-from .energy import READING_PAUSE_S, EnergyMeter
+from .device.energy import READING_PAUSE_S, EnergyMeter
 from .models import Loaded
 from .requests import Fields
 

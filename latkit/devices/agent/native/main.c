@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "models.h"
-#include "line_io.h"
+#include "models/models.h"
+#include "protocol/agent.h"
+#include "protocol/line_io.h"
 
 /* The options: pairs of a name and a folder. Without --libraries, the libraries are in `lib` next to the program. */
 static bool read_options(int count, char **arguments, struct agent *agent) {

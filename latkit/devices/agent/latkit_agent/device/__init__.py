@@ -1,0 +1,1 @@
+"""What the device is and does: facts, conditions, counters of energy."""
