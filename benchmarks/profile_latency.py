@@ -29,8 +29,8 @@ from latkit.targets import Target
 from latkit.testing.boards.sshd import Sshd, running_sshd
 from latkit.timing import REFERENCE, TimingPlan
 from latkit.workspace import Workspace
-from latkit.workspace.profiling.measuring import MeasureOptions
 from latkit.workspace.profiling.profiles import profile_models
+from latkit.workspace.profiling.target_session import MeasureOptions
 
 PLAN = TimingPlan(rounds=1, round_s=0.1, extra_rounds=0)
 LOW = 0.1

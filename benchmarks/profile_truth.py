@@ -45,8 +45,8 @@ from latkit.testing.host import Unavailable
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
 from latkit.workspace.profiling.comparisons import time_passes
-from latkit.workspace.profiling.measuring import MeasureOptions
 from latkit.workspace.profiling.profiles import profile_models
+from latkit.workspace.profiling.target_session import MeasureOptions
 
 TARGET = Target("here", "onnxruntime")
 BASE, PADDED = (33, 16, 28, 0), (34, 16, 28, 0)

@@ -57,7 +57,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import Workload
 from latkit.workspace import MeasureOptions, Workspace, fit_workloads
-from latkit.workspace.models import pinned_as
+from latkit.workspace.models.fitting import pinned_as
 
 HERE = "here"
 CALIBRATION_NETWORKS = 10

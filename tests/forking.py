@@ -175,9 +175,9 @@ def collect(*tests: str) -> None:
 def measure_briefly() -> None:
     """Time the networks of searches in a tenth of the seconds: no test judges a latency."""
     from latkit.timing import TimingPlan
-    from latkit.workspace.profiling import measuring
+    from latkit.workspace.profiling import target_session
 
-    measuring.DEFAULT_PLAN = TimingPlan(rounds=3, round_s=0.02, extra_rounds=0)
+    target_session.DEFAULT_PLAN = TimingPlan(rounds=3, round_s=0.02, extra_rounds=0)
 
 
 def accept(server: socket.socket, users: set[int]) -> None:

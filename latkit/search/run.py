@@ -25,12 +25,12 @@ from latkit.search.objectives.finalists import FinalistTrainer, finalists
 from latkit.search.objectives.ranking import rank_by_loss
 from latkit.search.preflight import check_problem
 from latkit.search.records.checkpoint_parts import derived_of
-from latkit.search.records.history import Curves
 from latkit.search.records.problem import Problem
 from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.records.search_dir import SearchFolder
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.warmup import check_warm_up, warmed_up
+from latkit.search.training.curves import Curves
 from latkit.search.training.distributed import broadcast_from_main, broadcast_path_from_main
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, threads

@@ -13,11 +13,11 @@ _HOMES = {
     "MEASURED_FILE": "latkit.layout",
     "REPORT_FILE": "latkit.layout",
     "fit_workloads": "latkit.layout",
-    "MeasureOptions": "latkit.workspace.profiling.measuring",
+    "MeasureOptions": "latkit.workspace.profiling.target_session",
     "TargetVerbs": "latkit.workspace.target_verbs",
     "Workspace": "latkit.workspace.workspace",
-    "check_tool": "latkit.workspace.models",
-    "pinned_as": "latkit.workspace.models",
+    "check_tool": "latkit.workspace.models.fitting",
+    "pinned_as": "latkit.workspace.models.fitting",
 }
 
 __all__ = [*_HOMES]

@@ -2,8 +2,8 @@ from latkit.layout import FOLDERS as FOLDERS
 from latkit.layout import MEASURED_FILE as MEASURED_FILE
 from latkit.layout import REPORT_FILE as REPORT_FILE
 from latkit.layout import fit_workloads as fit_workloads
-from latkit.workspace.models import check_tool as check_tool
-from latkit.workspace.models import pinned_as as pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions as MeasureOptions
+from latkit.workspace.models.fitting import check_tool as check_tool
+from latkit.workspace.models.fitting import pinned_as as pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions as MeasureOptions
 from latkit.workspace.target_verbs import TargetVerbs as TargetVerbs
 from latkit.workspace.workspace import Workspace as Workspace

@@ -23,10 +23,10 @@ from latkit.spaces import Space
 from latkit.spaces.precisions import used_precisions
 from latkit.targets import Target
 from latkit.timing import Workload
-from latkit.workspace.measured import file_content
+from latkit.workspace.models.latest_latency import file_content
 from latkit.workspace.precisions import check_precisions
 from latkit.workspace.profiling.external_models import check_takes_files, read_graphs, shown_inputs
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 from latkit.workspace.requests.base import CollectRequest
 
 

@@ -19,8 +19,8 @@ from latkit.profiling import Collection
 from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.workspace.entries import all_entries, targets_of
-from latkit.workspace.models import check_tool, pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.models.fitting import check_tool, pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.search import CompareRequest
 
 Models = Mapping[Network, AdditiveModel]

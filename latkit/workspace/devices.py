@@ -24,7 +24,7 @@ from latkit.devices.device_info import document
 from latkit.layout import Folders
 from latkit.progress import Callbacks
 from latkit.workspace.precisions import doctor_precisions
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 from latkit.workspace.requests.devices import AddDeviceRequest, DoctorRequest
 
 

@@ -12,7 +12,7 @@ from latkit.profiling import Collection
 from latkit.profiling.precision_probes import probe_precisions
 from latkit.runtimes import get_runtime
 from latkit.targets import Target
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 
 
 def check_precisions(

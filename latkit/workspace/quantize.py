@@ -36,7 +36,7 @@ from latkit.tables import LatencyTable
 from latkit.tables.additive import AdditiveTable
 from latkit.tables.cost_table import fixed_ops, per_candidate
 from latkit.workspace.collect import collect
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.base import CollectRequest
 from latkit.workspace.requests.quantize import QuantizeRequest
 

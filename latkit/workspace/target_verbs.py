@@ -18,7 +18,6 @@ from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
 from latkit.workspace.collect import collect
 from latkit.workspace.devices import DeviceState, device_states, doctor, register
-from latkit.workspace.fit import Fits, fit
 from latkit.workspace.measurements import (
     Exported,
     Repaired,
@@ -26,11 +25,13 @@ from latkit.workspace.measurements import (
     import_measurements,
     repair_measurements,
 )
-from latkit.workspace.predict import GraphPrediction, NetworkPrediction, predict
+from latkit.workspace.models.fit import Fits, fit
+from latkit.workspace.models.predict import GraphPrediction, NetworkPrediction, predict
+from latkit.workspace.models.validate import validate
 from latkit.workspace.profiling.comparisons import compare_models
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.modules import profile_module
 from latkit.workspace.profiling.profiles import profile_models
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 from latkit.workspace.requests import (
     AddDeviceRequest,
     CollectRequest,
@@ -41,7 +42,6 @@ from latkit.workspace.requests import (
     PredictRequest,
     ValidateRequest,
 )
-from latkit.workspace.validate import validate
 
 
 class TargetVerbs(MeasuringWorkspace):

@@ -15,6 +15,7 @@ from latkit.search.records.strategy import StrategyRecord
 from latkit.tables import ElasticTable, LatencyTable
 from latkit.targets import Target
 from latkit.workspace.compare import Comparison, compare
+from latkit.workspace.models.tables import ImportedTable, export_table, import_table
 from latkit.workspace.quantize import QuantizeRun, quantize
 from latkit.workspace.requests import (
     BenchmarkSearchRequest,
@@ -33,7 +34,6 @@ from latkit.workspace.searches.reproduce import reproduce
 from latkit.workspace.searches.search import SearchRun, search
 from latkit.workspace.supernets.specialize import SpecializeRun, specialize
 from latkit.workspace.supernets.supernet import SupernetRun, train_supernet
-from latkit.workspace.tables import ImportedTable, export_table, import_table
 from latkit.workspace.target_verbs import TargetVerbs
 
 

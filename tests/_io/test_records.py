@@ -161,7 +161,7 @@ def test_a_file_of_a_known_format_that_another_version_wrote_names_it(tmp_path: 
     with pytest.raises(BadFile, match=r"Field required; latkit 9\.1 wrote it: make it again, or read it with that"):
         Validation.load(path)
     path.write_text(json.dumps({"latkit": latkit.__version__, "target": "pi/tflite"}))
-    with pytest.raises(BadFile, match="Field required$"):
+    with pytest.raises(BadFile, match=r"Field required$"):
         Validation.load(path)
 
 

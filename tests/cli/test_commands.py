@@ -155,7 +155,7 @@ def test_fit_takes_the_estimator_that_suits_the_samples_and_names_it(
     folder: Path, tmp_path: Path, document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
-    monkeypatch.setattr("latkit.workspace.models.select_estimator", lambda _measurements: "paired")
+    monkeypatch.setattr("latkit.workspace.models.fitting.select_estimator", lambda _measurements: "paired")
     rows = document("-C", copy, "fit", TARGET)["models"]
     assert {row["estimator"] for row in rows} == {"paired"}
     assert Workspace(copy).model(Target.parse(TARGET)).origin_.estimator == "paired"

@@ -43,8 +43,8 @@ def export(
     """
     from latkit.cli.parsing import space_named
     from latkit.targets import Target
+    from latkit.workspace.models.tables import export_table
     from latkit.workspace.requests import ExportTableRequest
-    from latkit.workspace.tables import export_table
     from latkit.workspace.target_verbs import TargetVerbs
 
     check_output(output)
@@ -92,8 +92,8 @@ def import_(
 ) -> None:
     """Save a published latency table as a look-up model, marked as imported and not as measured."""
     from latkit.targets import Target
+    from latkit.workspace.models.tables import import_table
     from latkit.workspace.requests import ImportTableRequest
-    from latkit.workspace.tables import import_table
     from latkit.workspace.target_verbs import TargetVerbs
 
     request = ImportTableRequest(file=file, target=Target.parse(f"{device}/{runtime}"))

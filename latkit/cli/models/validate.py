@@ -54,9 +54,9 @@ def validate(
     from latkit.cli.parsing import space_named, tool_named
     from latkit.cli.render.predicted import show_validation
     from latkit.targets import Target
+    from latkit.workspace.models.validate import NotSaved
     from latkit.workspace.requests import ValidateRequest
     from latkit.workspace.target_verbs import TargetVerbs
-    from latkit.workspace.validate import NotSaved
 
     request = ValidateRequest(
         target=Target.parse(target),

@@ -23,8 +23,8 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace.profiling.comparisons import compare_models, stored_profile
 from latkit.workspace.profiling.exported import exporting_programs
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.profile_targets import Failure, profile_targets
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 
 JSON = (".json",)
 """Suffixes of JSON files."""

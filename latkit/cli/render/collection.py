@@ -13,7 +13,7 @@ from latkit.cli.render.predicted import graph_document, latency_lines, measured_
 from latkit.profiling import CollectionSummary
 from latkit.profiling.scheduler import Outcome
 from latkit.targets import Target
-from latkit.workspace.predict import GraphPrediction, predict_files
+from latkit.workspace.models.predict import GraphPrediction, predict_files
 from latkit.workspace.requests import CollectRequest
 from latkit.workspace.target_verbs import TargetVerbs
 

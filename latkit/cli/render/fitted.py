@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from latkit.cli.console import Cell, emit_json, note, note_left_out, say, show_table
 from latkit.errors import LatkitError
-from latkit.workspace.fit import Fits
+from latkit.workspace.models.fit import Fits
 
 
 def show_fits(fits: Fits, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from latkit.evaluation.measured import MeasuredLatency
 from latkit.evaluation.validation import Validation
 from latkit.latency_models.kernels import Prediction
 from latkit.timing import Estimate
-from latkit.workspace.predict import GraphPrediction, NetworkPrediction
+from latkit.workspace.models.predict import GraphPrediction, NetworkPrediction
 from latkit.workspace.profiling.external_models import input_shapes, shown_inputs
 from latkit.workspace.requests import PredictRequest
 

@@ -22,9 +22,9 @@ from latkit.search.once_for_all.phase import CurriculumPhase
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import Judged, SupernetRecipe, SupernetResult
 from latkit.search.preflight import check_data
-from latkit.search.records.history import Curves
 from latkit.search.supernet.elastic.base import SORTED, ElasticNet, dimension_of
 from latkit.search.supernet.weight_trainer import device_module
+from latkit.search.training.curves import Curves
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.nan_guard import check_weights
 from latkit.search.training.resource_errors import translate_resource_errors

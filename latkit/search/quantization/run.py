@@ -21,7 +21,7 @@ from latkit.search.loop import Budget, LoopOptions, search
 from latkit.search.quantization.evaluator import BATCH, JudgedImages, QuantizedEvaluator
 from latkit.search.quantization.exact import best_policy
 from latkit.search.quantization.finetune import Finetuning, finetune
-from latkit.search.quantization.haq import HaqPolicy, HaqSettings
+from latkit.search.quantization.haq.policy import HaqPolicy, HaqSettings
 from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import EPISODES_FILE, QuantizeSettings
 from latkit.search.quantization.simulation import SimulatedNetwork

@@ -23,8 +23,8 @@ from latkit.runtimes import get_runtime
 from latkit.targets import Target
 from latkit.timing import uses_cpu_time
 from latkit.workspace.profiling.exported import exporting_programs
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.profiling.profiles import profile_models, read_sources, saved_profiles
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 
 FOLDER = "comparisons"
 """In a target's folder."""

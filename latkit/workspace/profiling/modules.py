@@ -10,8 +10,8 @@ from latkit.profiling.profile.run import Outcome
 from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
 from latkit.workspace.profiling.exported import exported_model
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.profiles import profile_models
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 
 
 def profile_module(

@@ -11,8 +11,8 @@ from latkit.profiling.profile import Profile, ProfileRequest
 from latkit.profiling.scheduler import each_target
 from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
 from latkit.workspace.profiling.profiles import profile_models
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from latkit.profiling.profile.run import Outcome, ProfileRun
 from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.targets import Target
 from latkit.workspace.profiling.exported import exporting_programs
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 
 FOLDER = "profiles"
 """In a target's folder."""

@@ -15,7 +15,7 @@ from latkit.errors import UsageError
 from latkit.spaces import Space, load
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace.profiling.measuring import MeasureOptions
+from latkit.workspace.profiling.target_session import MeasureOptions
 
 MAX_DRAWN = 100_000
 """Networks, ops or kernels that one command draws: they are drawn before the first is measured."""

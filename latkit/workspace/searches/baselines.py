@@ -18,8 +18,8 @@ from latkit.search.baselines.run import run_baselines
 from latkit.search.records.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.workspace.models import pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.models.fitting import pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.searches.search_job import SearchJob
 
 

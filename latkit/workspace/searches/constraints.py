@@ -9,7 +9,7 @@ from latkit.search import Constraint
 from latkit.spaces import Space
 from latkit.tables import COUNTED_COSTS, LatencyTable
 from latkit.targets import Target
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
 
 
 def constraints_of(

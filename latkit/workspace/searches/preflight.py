@@ -20,7 +20,7 @@ from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.workspace.models import ModelFitting, check_tool
+from latkit.workspace.models.fitting import ModelFitting, check_tool
 from latkit.workspace.searches.search_job import SearchJob
 
 

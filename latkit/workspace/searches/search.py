@@ -18,7 +18,7 @@ from latkit.search.training.runtime_env import is_first_process
 from latkit.targets import Target
 from latkit.workspace.compare import Reach
 from latkit.workspace.entries import all_entries
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.search import SearchRequest
 from latkit.workspace.searches.baselines import NetworkTimer, check_mobilenet
 from latkit.workspace.searches.multi_search import Outcome, search_series

@@ -17,7 +17,7 @@ from latkit.search.supernet.elastic.inheritance import SupernetStart
 from latkit.search.tasks import TASKS
 from latkit.spaces import ChainSpace, ElasticSpace, Space, as_chain
 from latkit.spaces.elastic.chain import chain_of
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
 from latkit.workspace.requests.search import SearchRequest
 from latkit.workspace.searches.constraints import constraints_of
 

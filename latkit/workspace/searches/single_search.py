@@ -21,7 +21,7 @@ from latkit.search.records.result import FILES
 from latkit.search.records.strategy import STRATEGY_FILE, StrategyRecord
 from latkit.search.training.runtime_env import process_count
 from latkit.targets import Target
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 from latkit.workspace.searches.baselines import NetworkTimer, check_mobilenet, search_baselines
 from latkit.workspace.searches.preflight import prepared, shared
 from latkit.workspace.searches.search_job import SearchJob

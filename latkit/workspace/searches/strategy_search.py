@@ -25,8 +25,8 @@ from latkit.search.run_strategy_search import run_strategy_search
 from latkit.search.strategy_run import RunOptions, planned_strategy
 from latkit.spaces.base import Architecture, Space
 from latkit.targets import Target
-from latkit.workspace.models import pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.models.fitting import pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.searches.baselines import NetworkTimer
 from latkit.workspace.searches.search_job import SearchJob
 

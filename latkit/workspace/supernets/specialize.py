@@ -37,8 +37,8 @@ from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES, exported_file
 from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.workspace.compare import Reach
-from latkit.workspace.models import pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.models.fitting import pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.supernet import SpecializeRequest
 from latkit.workspace.supernets.specialize_targets import SpecializeTarget, specialize_targets
 

@@ -12,7 +12,7 @@ from latkit.search.once_for_all.records import SUPERNET_FILES
 from latkit.spaces.elastic import ElasticSpace
 from latkit.tables import ElasticTable
 from latkit.targets import Target
-from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.target_session import MeasuringWorkspace
 from latkit.workspace.requests.supernet import SpecializeRequest
 
 LATENCY_QUANTILES, SAMPLE_SIZE = (0.1, 0.8), 20_000

@@ -14,11 +14,11 @@ from latkit.ops import Network, make_op
 from latkit.search.evaluators import Evaluator, Verdict
 from latkit.search.goals import Goals
 from latkit.search.loop import Budget, LoopOptions, search
-from latkit.search.quantization.budget_rule import within_budget
-from latkit.search.quantization.ddpg import AgentSettings
 from latkit.search.quantization.exact import best_policy
-from latkit.search.quantization.haq import HaqPolicy, HaqSettings
-from latkit.search.quantization.observations import observations
+from latkit.search.quantization.haq.budget_rule import within_budget
+from latkit.search.quantization.haq.ddpg import AgentSettings
+from latkit.search.quantization.haq.observations import observations
+from latkit.search.quantization.haq.policy import HaqPolicy, HaqSettings
 from latkit.search.quantization.problem import PolicyProblem
 from latkit.spaces.precisions import network_precisions, policy_names, uniform_policy
 from latkit.tables.additive import AdditiveTable

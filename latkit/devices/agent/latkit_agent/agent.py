@@ -13,8 +13,8 @@ from .device.conditions import conditions, own_memory, reset_peak_memory
 from .device.device_info import affinity, facts, pin_to
 from .device.energy import energy_uj
 from .files import MODEL_NAME, link_or_copy, remove_trace
-from .loaders.installed import runtimes
 from .loaders import LOADERS
+from .loaders.installed import runtimes
 from .models import MAX_BOUND_INPUTS, Loaded, bound_array
 from .requests import Fields, RequestError, required_field
 from .timing import paced_runs, time_round

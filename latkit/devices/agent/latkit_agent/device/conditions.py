@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from .device_info import SYSFS, affinity, cpu_lines, memory, read, read_int
 from ..requests import Fields
+from .device_info import SYSFS, affinity, cpu_lines, memory, read, read_int
 
 MAX_TRIPS = 12
 """The kernel's limit to the number of trip points of a thermal zone."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .litert import load_litert
 from ..models import SEED, Loaded, concrete, described, given_array, random_input
 from ..requests import Fields, RequestError
+from .litert import load_litert
 
 FIND = """
 from importlib import import_module, metadata

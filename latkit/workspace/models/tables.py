@@ -10,7 +10,7 @@ from latkit.errors import LatkitError, UsageError
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model, write_keys
 from latkit.layout import IMPORTED_TABLE
 from latkit.tables import ElasticTable, LatencyTable, latency_table
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
 from latkit.workspace.requests.models import ExportTableRequest, ImportTableRequest
 
 

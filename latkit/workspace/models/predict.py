@@ -14,8 +14,8 @@ from latkit.ops import Network
 from latkit.progress import Callbacks, OnMessage
 from latkit.targets import Target
 from latkit.timing import Estimate
-from latkit.workspace.measured import measured_file, measured_latency
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
+from latkit.workspace.models.latest_latency import measured_file, measured_latency
 from latkit.workspace.profiling.external_models import read_for, read_graphs
 from latkit.workspace.requests.base import CollectRequest
 from latkit.workspace.requests.models import PredictRequest

@@ -10,9 +10,9 @@ import numpy as np
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals
-from latkit.search.quantization.budget_rule import within_budget
-from latkit.search.quantization.ddpg import Agent, AgentSettings, Transition
-from latkit.search.quantization.observations import STATE_SIZE, observations
+from latkit.search.quantization.haq.budget_rule import within_budget
+from latkit.search.quantization.haq.ddpg import Agent, AgentSettings, Transition
+from latkit.search.quantization.haq.observations import STATE_SIZE, observations
 from latkit.search.quantization.problem import PolicyProblem, known_policies
 from latkit.search.strategies.base import Strategy
 from latkit.spaces import Architecture

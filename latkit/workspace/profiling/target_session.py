@@ -36,7 +36,7 @@ from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.runtimes import Artifact
 from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
 
 DEFAULT_PLAN = TimingPlan()
 """How networks are timed where a request has no plan of its own, as a search's has none."""

@@ -6,8 +6,8 @@ from latkit._io import check_writable
 from latkit.errors import LatkitError
 from latkit.evaluation.validation import Validation, unseen_networks, validate_drawn
 from latkit.progress import Callbacks
-from latkit.workspace.models import check_tool, pinned_as
-from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.models.fitting import check_tool, pinned_as
+from latkit.workspace.profiling.target_session import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.models import ValidateRequest
 
 

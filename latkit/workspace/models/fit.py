@@ -16,7 +16,7 @@ from latkit.ops import OVERHEAD_PROBE
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import Workload
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.models.fitting import ModelFitting
 from latkit.workspace.requests.models import FitRequest
 
 Row = Mapping[str, Any]

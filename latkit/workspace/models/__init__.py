@@ -1,0 +1,1 @@
+"""The verbs on latency models: fitted, read, used to predict, compared with measurements."""
