@@ -19,10 +19,10 @@ from latkit.search.evaluators.tables.darts_sample import FILE as DARTS
 from latkit.search.evaluators.tables.darts_sample import PREFIX, PROXIES, load_darts_sample
 from latkit.search.evaluators.tables.nasbench101 import FIVE, SAMPLE, load_five_vertices, load_pool
 from latkit.search.evaluators.tables.nasbench201 import (
-    ACCURACY,
     COSTS,
     FULL,
     LATENCY,
+    SHORT,
     TEST,
     VALIDATION,
     load_nasbench201,
@@ -43,7 +43,7 @@ NUMBERS = np.arange(len(EVERY), dtype=np.float32)
 def write201(folder: Path, **changes: Mapping[str, Any]) -> Path:
     """Tables with the row's number in every column, in reverse order."""
     contents: dict[str, dict[str, Any]] = {
-        ACCURACY: dict.fromkeys(VALIDATION.values(), NUMBERS),
+        SHORT: dict.fromkeys(VALIDATION.values(), NUMBERS),
         FULL: dict.fromkeys([*TEST.values(), *COSTS.values()], NUMBERS),
         LATENCY: {"phone": NUMBERS},
     }
@@ -123,8 +123,8 @@ def test_files_of_other_content_are_refused(tmp_path: Path) -> None:
         write201(tmp_path, accuracy=changes)
         with pytest.raises(BadFile, match=found):
             load_nasbench201(tmp_path)
-    (tmp_path / ACCURACY).write_bytes(b"no archive")
-    with pytest.raises(BadFile, match=ACCURACY):
+    (tmp_path / SHORT).write_bytes(b"no archive")
+    with pytest.raises(BadFile, match=SHORT):
         load_nasbench201(tmp_path)
 
 
@@ -201,7 +201,7 @@ def test_of_three_trainings_the_first_chooses(tmp_path: Path) -> None:
     assert verdict.quantities == {"accuracy": 90.0, "macs": 10.0, "parameters": 5.0}
     assert evaluator.test_quantities((0,) * 8) == {"test_accuracy": 81.0}
     write_macro(tmp_path / MACRO, **{"00000000": {"test_acc": [1.0], "params": 1, "flops": 1}})
-    with pytest.raises(BadFile, match="expected 3 accuracies of network 00000000, but found 1"):
+    with pytest.raises(BadFile, match="expected 3 scores of network 00000000, but found 1"):
         load_nasbench_macro(tmp_path)
     (tmp_path / MACRO).write_text("{}")
     with pytest.raises(BadFile, match="such as 00000000, but found 0 others"):
