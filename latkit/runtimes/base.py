@@ -96,6 +96,8 @@ class Runtime(ABC):
     """Whether a search writes the network that it found as a file of this runtime, whatever it was searched for."""
     export_setting: ClassVar[str] = ""
     """The setting of a search that leaves this file out; empty if it is always written."""
+    interpreter: ClassVar[str] = ""
+    """Placement of nodes that no delegate took, in its op profile; empty where it has no delegates."""
     reports_fusion: ClassVar[bool] = False
     """Whether its profiler's ops tell which nodes it computes at once: then no probe is needed."""
 

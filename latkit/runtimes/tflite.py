@@ -40,6 +40,7 @@ class TFLite(Runtime):
     name = "tflite"
     suffix = ".tflite"
     takes_benchmark_tool = True
+    interpreter = name
     reports_fusion = True
     in_results = True
     export_setting = "export_tflite"
@@ -98,7 +99,7 @@ class TFLite(Runtime):
         """XNNPACK's kernels, and the operators that the interpreter executes."""
         from latkit.runtimes.litert.reported import report_of
 
-        return report_of(graph, executed)
+        return report_of(graph, executed, self.interpreter)
 
     def quantized_graph(self, graph: Graph, precision: str) -> Graph:
         """Every operator in that precision that the quantizer can write."""

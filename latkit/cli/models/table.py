@@ -87,16 +87,19 @@ def import_(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="YAML file in the key format of ProxylessNAS or Once-for-all.")],
     device: Annotated[str, typer.Option("--device", help="Name for the device that it was measured on.")],
-    runtime: Annotated[str, typer.Option("--runtime", help="What executed the ops there.")] = "tflite",
+    runtime: Annotated[
+        str | None, typer.Option("--runtime", help="What executed the ops there; by default TFLite.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Save a published latency table as a look-up model, marked as imported and not as measured."""
+    from latkit.runtimes.tflite import TFLITE
     from latkit.targets import Target
     from latkit.workspace.models.tables import import_table
     from latkit.workspace.requests import ImportTableRequest
     from latkit.workspace.target_verbs import TargetVerbs
 
-    request = ImportTableRequest(file=file, target=Target.parse(f"{device}/{runtime}"))
+    request = ImportTableRequest(file=file, target=Target.parse(f"{device}/{runtime or TFLITE.name}"))
     found = import_table(TargetVerbs(workspace_folder(context)), request)
     table, target = found.table, str(request.target)
     keys, ops = len(table.entries), len(table.ops())

@@ -11,6 +11,7 @@ from latkit.cli.console import note
 from latkit.devices import Device, Local
 from latkit.evaluation.validation import Validation
 from latkit.progress import Callbacks
+from latkit.runtimes.onnxruntime import ONNXRUNTIME
 from latkit.spaces import Space, proxyless_tiny
 from latkit.targets import Target
 from latkit.workspace import Workspace
@@ -55,7 +56,7 @@ def run_demo(directory: Path, callbacks: Callbacks) -> Demo:
     device = workspace.add_device(AddDeviceRequest(name=DEVICE, address=Local(), python=sys.executable))
 
     # A target is a device with a runtime and its settings; a space holds the candidates of every layer.
-    target, space = Target(DEVICE, "onnxruntime"), proxyless_tiny(resolution=16)
+    target, space = Target(DEVICE, ONNXRUNTIME.name), proxyless_tiny(resolution=16)
 
     note(f"2/6  measure the candidate ops of {space.name} and {NETWORKS} networks: latkit collect space {target}")
     collecting = CollectRequest(targets=(target,), space=space, networks=NETWORKS, **BRIEF)

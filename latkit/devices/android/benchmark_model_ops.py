@@ -14,12 +14,11 @@ from latkit._io import printable
 from latkit.devices.android.benchmark_model_output import MAX_LINE_CHARS, TOOL, delegate_name, last_lines
 from latkit.devices.sessions.answers import MAX_OPS, ProfiledOp
 from latkit.errors import DeviceError
+from latkit.runtimes.tflite import TFLITE
 
 OF_RUNS = "Operator-wise Profiling Info for Regular Benchmark Runs"
 """Heads the tables of the timed runs; those of the initialization come before."""
 TABLE, NEXT_TABLE = "= Run Order =", "= Top by Computation Time ="
-INTERPRETER = "tflite"
-"""Placement of a node that no delegate took."""
 KERNEL_OF_DELEGATE = "Delegate/"
 """Begins the names of kernels that a delegate reports."""
 MAX_NAME_CHARS = 200
@@ -71,13 +70,13 @@ def _rows(table: str, delegate: str, runs: int) -> Iterator[ProfiledOp]:
 
 def _op(kind: str, name: str, delegate: str, totals: tuple[int, int]) -> ProfiledOp:
     node = _NODE.search(name)
-    placement = INTERPRETER
+    placement = TFLITE.interpreter
     if name.startswith(KERNEL_OF_DELEGATE):
         placement = delegate
     elif "delegate" in kind.lower():
         placement = delegate_name(kind)
     return ProfiledOp(
-        name=node[1] if node and placement == INTERPRETER else name[:MAX_NAME_CHARS] or kind[:MAX_NAME_CHARS],
+        name=node[1] if node and placement == TFLITE.interpreter else name[:MAX_NAME_CHARS] or kind[:MAX_NAME_CHARS],
         kind=kind[:MAX_NAME_CHARS],
         placement=placement[:MAX_NAME_CHARS],
         calls=totals[0],

@@ -32,9 +32,6 @@ MAX_SLOWDOWN = 1.5
 MIN_CALL_MS = 0.005
 """Time of one call from which an op has rates: profilers count whole microseconds, and leave out the rest."""
 
-INTERPRETER = "tflite"
-"""Placement of a node that no delegate took."""
-
 Tensors = Sequence[tuple[str, tuple[int, ...]]]
 
 
@@ -45,7 +42,7 @@ def op_table(
     runs, run_ms = len(profile.wall_ns), _mean_ms(profile.wall_ns)
     total_ms = max(run_ms, sum(op.total_ns for op in profile.ops) / runs / 1e6)
     slowdown = _slowdown(profile, latency)
-    operators = _operators(profile, source)
+    operators = _operators(profile, source, runtime)
     known_nodes = {operator.name: operator for operator in source.operators}
     made = []
     for op, nodes, operator in zip(profile.ops, _nodes(profile, source, runtime), operators, strict=True):
@@ -112,11 +109,10 @@ def is_timed(op: OpTime) -> bool:
     return op.calls > 0 and op.profiled_ms / op.calls >= MIN_CALL_MS
 
 
-def fallbacks(ops: Sequence[OpTime]) -> tuple[Fallback, ...]:
-    """The nodes that the delegate left to the interpreter."""
-    return tuple(
-        Fallback(name=op.name, kind=op.kind, placement=op.placement) for op in ops if op.placement == INTERPRETER
-    )
+def fallbacks(ops: Sequence[OpTime], runtime: Runtime) -> tuple[Fallback, ...]:
+    """The nodes that the delegate left to the interpreter; none where the runtime has no delegates."""
+    left = [op for op in ops if runtime.interpreter and op.placement == runtime.interpreter]
+    return tuple(Fallback(name=op.name, kind=op.kind, placement=op.placement) for op in left)
 
 
 def tensor_bytes(tensors: Tensors) -> int | None:
@@ -135,14 +131,14 @@ def _nodes(profile: OpProfile, source: ModelSource, runtime: Runtime) -> list[tu
     return [nodes_of(ExecutedOp(op.name, op.kind, op.placement)) for op in profile.ops]
 
 
-def _operators(profile: OpProfile, source: ModelSource) -> list[FileOp | None]:
+def _operators(profile: OpProfile, source: ModelSource, runtime: Runtime) -> list[FileOp | None]:
     """The file's operator for each op, where the profiler reports kernels of its own instead of nodes."""
     if profile.exact or not source.operators:
         return [None] * len(profile.ops)
-    kernels = [place for place, op in enumerate(profile.ops) if op.placement != INTERPRETER]
+    kernels = [place for place, op in enumerate(profile.ops) if op.placement != runtime.interpreter]
     found: list[FileOp | None] = [None] * len(profile.ops)
     for place, op in enumerate(profile.ops):
-        if op.placement == INTERPRETER and op.name.isdigit() and int(op.name) < len(source.operators):
+        if op.placement == runtime.interpreter and op.name.isdigit() and int(op.name) < len(source.operators):
             found[place] = source.operators[int(op.name)]
     taken = {id(operator) for operator in found if operator}
     free = [operator for operator in source.operators if id(operator) not in taken]

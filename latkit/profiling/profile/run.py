@@ -176,7 +176,7 @@ class _OneProfile:
             ops=table,
             overhead_ms=max(latency.p50 - sum(op.ms for op in table), 0.0) if table else None,
             profiler=profiler_record(ops, latency) if ops else None,
-            fallbacks=fallbacks(table),
+            fallbacks=fallbacks(table, self.run.runtime),
             peaks=peaks,
             paced=pacing_found[0] if pacing_found else None,
             pacing=pacing_found,

@@ -12,9 +12,6 @@ from latkit.graphs.reported import FusionReport, ReportedKernel
 from latkit.runtimes.base import ExecutedOp
 from latkit.runtimes.litert.alignment import Tensors, align
 
-INTERPRETER = "tflite"
-"""Placement of an operator that no delegate took: its name is the operator's number."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Operator:
@@ -23,17 +20,18 @@ class _Operator:
     outputs: Tensors
 
 
-def report_of(graph: Graph, executed: Sequence[ExecutedOp]) -> FusionReport | None:
+def report_of(graph: Graph, executed: Sequence[ExecutedOp], interpreter: str) -> FusionReport | None:
     """The kernels of the file that was written of a graph; None where they do not account for its operators.
 
+    `interpreter`: placement of an operator that no delegate took; its name is the operator's number.
     An activation or a padding without a kernel of its own is part of its producer's or its consumer's.
     """
-    by_interpreter = {int(one.name) for one in executed if one.placement == INTERPRETER and one.name.isdigit()} & set(
+    by_interpreter = {int(one.name) for one in executed if one.placement == interpreter and one.name.isdigit()} & set(
         range(len(graph.nodes))
     )
     free = [place for place in range(len(graph.nodes)) if place not in by_interpreter]
     operators = [_operator(graph, place) for place in free]
-    kernels = [one.kind for one in executed if one.placement != INTERPRETER]
+    kernels = [one.kind for one in executed if one.placement != interpreter]
     found = [free[number] for number in align(kernels, operators) if number is not None]
     if kernels and not found:
         return None

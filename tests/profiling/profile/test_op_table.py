@@ -29,7 +29,7 @@ PEAKS = Peaks(gmacs_per_s=100, gbytes_per_s=10, measured_at=0)
 MODEL = ModelFile("a" * 64, "onnx", (FileTensor("x", "float32", (1, 8)),))
 
 
-ONNXRUNTIME = get_runtime("onnxruntime")
+ONNXRUNTIME, TFLITE = get_runtime("onnxruntime"), get_runtime("tflite")
 
 
 def source(*operators: FileOp) -> ModelSource:
@@ -123,9 +123,9 @@ def test_a_node_that_no_delegate_took_is_a_fallback() -> None:
     operators = (FileOp("first", "ADD", (shape,), (shape,)), FileOp("second", "NON_ZERO", (shape,), (shape,)))
     kernel = op("Add (ND)", 10, "0", "xnnpack")
     left = op("NON_ZERO", 20, "1", "tflite")
-    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY, ONNXRUNTIME)
+    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY, TFLITE)
     assert [one.name for one in found] == ["first", "second"]
-    assert [(one.name, one.kind) for one in fallbacks(found)] == [("second", "NON_ZERO")]
+    assert [(one.name, one.kind) for one in fallbacks(found, TFLITE)] == [("second", "NON_ZERO")]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ def executed(graph: Graph, left_out: str) -> list[ExecutedOp]:
 def test_a_padding_without_a_kernel_is_its_consumers(graph: Graph) -> None:
     padding = padding_of(graph)
     assert padding is not None
-    fused, separate = report_of(graph, executed(graph, "PAD")), report_of(graph, executed(graph, ""))
+    fused, separate = (
+        report_of(graph, executed(graph, "PAD"), "tflite"),
+        report_of(graph, executed(graph, ""), "tflite"),
+    )
     assert fused is not None
     assert fused.fuses([padding], [padding + 1]) is True
     assert separate is not None
@@ -54,4 +57,4 @@ def test_a_padding_without_a_kernel_is_its_consumers(graph: Graph) -> None:
 
 
 def test_kernels_that_do_not_account_for_the_operators_report_nothing(graph: Graph) -> None:
-    assert report_of(graph, executed(graph, "CONV_2D")) is None
+    assert report_of(graph, executed(graph, "CONV_2D"), "tflite") is None
