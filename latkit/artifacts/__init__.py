@@ -5,8 +5,6 @@ The modules here import torch; the names here do not.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from latkit.errors import UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
@@ -19,18 +17,7 @@ Workload = Op | Network | Graph
 
 def is_native(runtime: Runtime, workload: Workload) -> bool:
     """Whether the workload is exported as it is computed in torch, without quantization."""
-    if isinstance(workload, Graph):
-        return True
-    ops = workload.ops if isinstance(workload, Network) else (workload,)
-    return all(op.precision == runtime.precisions[0] for op in ops)
-
-
-def native_form(runtime: Runtime, workload: Op | Network) -> Op | Network:
-    """The same ops in the runtime's first precision: quantized files are made of its file."""
-    first = runtime.precisions[0]
-    if isinstance(workload, Op):
-        return replace(workload, precision=first)
-    return replace(workload, ops=tuple(replace(op, precision=first) for op in workload.ops))
+    return all(op.precision == runtime.precisions[0] for op in workload.ops)
 
 
 def check_takes_graphs(target: Target) -> None:
@@ -43,4 +30,4 @@ def check_takes_graphs(target: Target) -> None:
         )
 
 
-__all__ = ["Workload", "check_takes_graphs", "is_native", "native_form"]
+__all__ = ["Workload", "check_takes_graphs", "is_native"]

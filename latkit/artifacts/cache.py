@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_record
 from latkit._io.cache import cache_folder
-from latkit.artifacts import Workload, is_native, native_form
+from latkit.artifacts import Workload, is_native
 from latkit.artifacts.write import export_graph
 from latkit.errors import BadFile
 from latkit.graphs import Graph
@@ -75,8 +75,7 @@ class ArtifactCache:
         Raises ExportError naming the workload, and MissingExtra.
         """
         runtime = get_runtime(target.runtime)
-        if not isinstance(subject, Graph):
-            subject = subject.in_precision(target.precision)
+        subject = subject.in_precision(target.precision)
         name = _name(subject, runtime, target)
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         with self.guard():
@@ -87,9 +86,8 @@ class ArtifactCache:
         if known is None:
             source = None
             if not is_native(runtime, subject):
-                assert not isinstance(subject, Graph)
                 native = replace(target, precision=runtime.precisions[0])
-                source = self.artifact(native_form(runtime, subject), native).path
+                source = self.artifact(subject.with_precision(native.precision), native).path
             known = _exported(runtime, subject, path, target.batch, source)
             _write(sidecar, known, subject.title)
         return known

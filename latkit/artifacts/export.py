@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from latkit.artifacts import Workload, is_native, native_form
+from latkit.artifacts import Workload, is_native
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.artifacts.write import export_graph, write_artifact
 from latkit.errors import ExportError, LatkitError
@@ -50,22 +50,22 @@ def export_subject(
     """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
     A network with ops in several precisions converts between them; where its first op is int8 its input is of 8-bit
-    integers, and so is its output where its last op is. Weights are those of `native_form`, whose file may be given as
-    `source`. A graph includes its batch. Raises ExportError, also where the runtime has no exporter for an op's
-    precision.
+    integers, and so is its output where its last op is. Weights are those of the same ops in the runtime's first
+    precision, whose file may be given as `source`. A graph includes its batch. Raises ExportError, also where the
+    runtime has no exporter for an op's precision.
     """
     if isinstance(workload, Graph):
         return export_graph(runtime, workload, Path(path))
-    exported = workload.without_identities() if isinstance(workload, Network) else workload
+    exported = workload.without_identities()
     _check_precisions(runtime, exported)
     try:
-        module = seeded_module(native_form(runtime, exported))
+        module = seeded_module(exported.with_precision(runtime.precisions[0]))
     except LatkitError as error:
         raise ExportError(f"cannot build {workload.title}: {error}") from error
     examples = example_inputs(exported, batch)
     if is_native(runtime, exported):
         return _export(runtime, module, examples, Path(path), workload.title)
-    plan = Quantization(_precisions(exported), calibration_samples(exported, batch), float_io=False)
+    plan = Quantization(precisions_of(exported), calibration_samples(exported, batch), float_io=False)
     exporting = Quantizing(runtime, for_inference(module), examples, plan)
     return write_artifact(runtime, partial(exporting.write, source=source), Path(path), workload.title)
 
@@ -91,24 +91,20 @@ class Quantizing:
             source.replace(path)
 
 
-def precisions_of(network: Network) -> Mapping[str, str]:
-    """The precisions of a network's ops by the names of the submodules of its module (`latkit.nn.build_module`)."""
-    return {str(index): op.precision for index, op in enumerate(network.ops) if op.precision != FP32.name}
-
-
-def _precisions(workload: Op | Network) -> Mapping[str, str]:
-    return {"": workload.precision} if isinstance(workload, Op) else precisions_of(workload)
+def precisions_of(workload: Op | Network) -> Mapping[str, str]:
+    """The precisions of ops by their paths in the workload's module (`latkit.nn.build_module`), but for fp32."""
+    return {path: op.precision for path, op in workload.submodules.items() if op.precision != FP32.name}
 
 
 def calibration_samples(workload: Op | Network, batch: int) -> list[tuple[torch.Tensor, ...]]:
     """Random normal inputs for the ranges of activations of a workload with generated weights."""
-    shapes = workload.input_shapes if isinstance(workload, Op) else (workload.input_shape,)
+    shapes = workload.input_shapes
     seeds = count(len(shapes))  # other values than those of the examples
     return [tuple(example_input(shape, batch, next(seeds)) for shape in shapes) for _ in range(CALIBRATION_SAMPLES)]
 
 
 def _check_precisions(runtime: Runtime, workload: Op | Network) -> None:
-    for op in workload.ops if isinstance(workload, Network) else (workload,):
+    for op in workload.ops:
         if op.precision not in runtime.precisions:
             raise ExportError(
                 f"expected ops in a precision that {runtime.name} exports ({', '.join(runtime.precisions)}), "

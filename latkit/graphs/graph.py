@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from latkit._io import other_format, reading_json, write_record
 from latkit.errors import UsageError
@@ -23,7 +23,7 @@ from latkit.graphs.node import ABSENT, TYPES, Constant, Node, Setting, Tensor
 from latkit.graphs.node_rules import NodeRules
 from latkit.graphs.onnx import nodes as onnx_nodes
 from latkit.graphs.tflite import nodes as tflite_nodes
-from latkit.ops import digest
+from latkit.ops import Op, digest
 
 __all__ = ["ABSENT", "NODE_RULES", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor"]
 
@@ -46,6 +46,8 @@ class Graph:
     and not part of the key. Nodes are in their dialect's normal form, whatever their source, so that measurements of
     earlier versions match. Raises UsageError where nodes do not fit together.
     """
+
+    workload_kind: ClassVar[str] = "graph"
 
     inputs: tuple[Tensor, ...]
     constants: tuple[Constant, ...]
@@ -84,6 +86,19 @@ class Graph:
         if not self.outputs or not all(0 <= number < len(tensors) for number in self.outputs):
             found = str(self.outputs)[:200]
             raise UsageError(f"expected outputs among the graph's {len(tensors)} values, but found {found}")
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """None: nodes are operators of the file's format, not ops, and have the types of their tensors."""
+        return ()
+
+    def in_precision(self, precision: str) -> Graph:  # noqa: ARG002
+        """The graph itself: its nodes have the types of their tensors."""
+        return self
+
+    def with_precision(self, precision: str) -> Graph:  # noqa: ARG002
+        """The graph itself: its nodes have the types of their tensors."""
+        return self
 
     @property
     def key(self) -> str:

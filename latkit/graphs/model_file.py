@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -58,6 +58,8 @@ class ModelFile:
 
     `name` is for people and not part of the key, and so are the figures derived from the file.
     """
+
+    workload_kind: ClassVar[str] = "model file"
 
     sha256: Sha256
     """SHA-256 of the file; with external data, of the hashes of all files (see `ModelSource`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,7 @@ from pathlib import Path
 from latkit._io import atomic_write, reading, write_text
 from latkit._version import __version__
 from latkit.errors import UsageError
-from latkit.graphs import Graph, ModelFile
 from latkit.measurements.rows import measurements_from_rows
-from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
 
 
@@ -58,15 +57,14 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
     )
     runs = sum(len(one_round.wall_ns) for measurement in measurements for one_round in measurement.rounds)
-    networks = sum(isinstance(measurement.workload, Network) for measurement in measurements)
-    graphs = sum(isinstance(measurement.workload, Graph) for measurement in measurements)
-    files = sum(isinstance(measurement.workload, ModelFile) for measurement in measurements)
+    count = Counter(measurement.workload.workload_kind for measurement in measurements)
+    graphs, files = count["graph"], count["model file"]
     environments = sorted({json.dumps(columns) for columns in (_environment_columns(m) for m in measurements)})
     lines = [
         f"# {first.target}",
         "",
         f"- Measured from {begun} to {ended}",
-        f"- {len(measurements) - networks - graphs - files} op measurements, {networks} network measurements, "
+        f"- {count['op']} op measurements, {count['network']} network measurements, "
         f"{f'{graphs} of external networks and their kernels, ' if graphs else ''}"
         f"{f'{files} of model files, ' if files else ''}"
         f"{len(times)} rounds, {runs} timed runs of the workloads; raw samples of every run",

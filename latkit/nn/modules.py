@@ -48,5 +48,4 @@ def example_input(shape: Shape, batch: int = 1, seed: int = 0) -> Tensor:
 
 def example_inputs(workload: Op | Network, batch: int = 1) -> tuple[Tensor, ...]:
     """Random normal inputs of an op or a network, one tensor of shape (batch, *shape) for each input."""
-    shapes = workload.input_shapes if isinstance(workload, Op) else (workload.input_shape,)
-    return tuple(example_input(shape, batch, seed) for seed, shape in enumerate(shapes))
+    return tuple(example_input(shape, batch, seed) for seed, shape in enumerate(workload.input_shapes))

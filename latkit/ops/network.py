@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import ClassVar
 
 from latkit._io import check_label, other_format, reading_json, write_record
 from latkit.errors import UsageError
@@ -30,6 +31,8 @@ class Network:
     An op stands after its inputs, and the last op gives the output. Without `inputs`, the ops are a chain: each takes
     the output of the one before it. The name is for people and not part of the key.
     """
+
+    workload_kind: ClassVar[str] = "network"
 
     ops: tuple[Op, ...]
     name: str = field(default="", compare=False)
@@ -64,6 +67,16 @@ class Network:
         return self.ops[index].input_shapes[self.inputs[index].index(INPUT)]
 
     @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """The shape of the only input, without the batch, as an op has those of its inputs."""
+        return (self.input_shape,)
+
+    @property
+    def submodules(self) -> Mapping[str, Op]:
+        """The ops by their paths in the network's torch module (`latkit.nn.build_module`)."""
+        return {str(index): op for index, op in enumerate(self.ops)}
+
+    @property
     def output_shape(self) -> Shape:
         """Shape of the output, without the batch."""
         return self.ops[-1].output_shape
@@ -87,6 +100,10 @@ class Network:
     def title(self) -> str:
         """Short name for people."""
         return self.name or f"network {self.key[:8]}"
+
+    def with_precision(self, precision: str) -> Network:
+        """The network with all ops in that precision, whatever their own is."""
+        return replace(self, ops=tuple(op.with_precision(precision) for op in self.ops))
 
     def in_precision(self, precision: str) -> Network:
         """The network with its ops in that precision, apart from those that name one of their own."""

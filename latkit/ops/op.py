@@ -137,6 +137,9 @@ class Op:
     Two ops are equal when all fields are; `key` is a hash of exactly those.
     """
 
+    workload_kind: ClassVar[str] = "op"
+    """What it is as a workload, for counts of measurements."""
+
     kind: str
     input_shape: Shape
     attributes: tuple[tuple[str, Value], ...] = ()
@@ -189,6 +192,24 @@ class Op:
     def parameters(self) -> int:
         """Number of trained parameters."""
         return self.definition.parameters(self)
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """The op itself, as a network has its ops."""
+        return (self,)
+
+    @property
+    def submodules(self) -> Mapping[str, Op]:
+        """The op by the path of its part in its torch module, which is the whole of it."""
+        return {"": self}
+
+    def without_identities(self) -> Op:
+        """The op itself, as it is exported."""
+        return self
+
+    def with_precision(self, precision: str) -> Op:
+        """The op in that precision, whatever its own is."""
+        return replace(self, precision=precision)
 
     def in_precision(self, precision: str) -> Op:
         """The op in that precision if it names none of its own, which is fp32. Raises UsageError."""
