@@ -193,6 +193,13 @@ class Space(ABC):
         same_shapes = (network.input_shape, network.output_shape) == (self.input_shape, self.output_shape)
         return same_shapes and set(self.ops()).issuperset(network.ops)
 
+    def chain_at(self, resolution: int | None = None, width: float | None = None) -> Space:  # noqa: ARG002
+        """The chain that a search by gradient runs on, by default of the largest resolution and width.
+
+        Raises UsageError for others that the space lacks, and where the space is no chain.
+        """
+        raise UsageError(f"a search by gradient: expected a chain or an elastic space, but found space {self.name}")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the space as JSON, atomically."""
         write_record(path, self.to_json())

@@ -146,6 +146,15 @@ class ChainSpace(Space):
         """Whether some architecture of this space decodes to the network."""
         return self._match(network.ops) is not None
 
+    def chain_at(self, resolution: int | None = None, width: float | None = None) -> ChainSpace:
+        """The space itself. Raises UsageError for another resolution, and for a width."""
+        if resolution not in (None, self.input_shape[-1]) or width is not None:
+            raise UsageError(
+                f"space {self.name}: expected a resolution of {self.input_shape[-1]} and no width, but found "
+                f"{resolution or self.input_shape[-1]} and {'none' if width is None else f'{width:g}'}"
+            )
+        return self
+
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document."""
         layers = [

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from latkit import spaces
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, make_op
-from latkit.spaces import ChainSpace, Layer, proxyless_tiny
+from latkit.spaces import ChainSpace, Layer, load, proxyless_tiny
+from latkit.spaces.elastic.chain import chain_of
 
 MOBILE = spaces.load("proxyless-mobile")
 SHAPE = (8, 4, 4)
@@ -124,3 +125,13 @@ def test_a_file_that_is_no_space_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(BadFile, match="search space"):
             ChainSpace.load(path)
+
+
+def test_a_space_gives_the_chain_that_a_search_by_gradient_runs_on() -> None:
+    chain = load("proxyless-tiny", resolution=16)
+    assert chain.chain_at() is chain.chain_at(16) is chain
+    with pytest.raises(UsageError, match=r"expected a resolution of 16 and no width, but found 32 and 0\.5"):
+        chain.chain_at(32, 0.5)
+    assert load("ofa-tiny").chain_at() == chain_of(load("ofa-tiny"))
+    with pytest.raises(UsageError, match="expected a chain or an elastic space, but found space darts"):
+        load("darts").chain_at()

@@ -200,6 +200,12 @@ class ElasticSpace(Space):
         ]
         return int(len(self.resolutions) * len(self.widths) * math.prod(stages))
 
+    def chain_at(self, resolution: int | None = None, width: float | None = None) -> Space:
+        """See `latkit.spaces.elastic.chain.chain_of`."""
+        from latkit.spaces.elastic.chain import chain_of  # it needs this module
+
+        return chain_of(self, resolution, width)
+
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document."""
         return {"format": FORMAT, **asdict(self)}

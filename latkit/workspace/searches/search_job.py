@@ -15,8 +15,7 @@ from latkit.search.once_for_all.trained import check_same_classes, load_supernet
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.supernet.elastic.inheritance import SupernetStart
 from latkit.search.tasks import TASKS
-from latkit.spaces import ChainSpace, ElasticSpace, Space, as_chain
-from latkit.spaces.elastic.chain import chain_of
+from latkit.spaces import Space
 from latkit.workspace.models.fitting import ModelFitting
 from latkit.workspace.requests.search import SearchRequest
 from latkit.workspace.searches.constraints import constraints_of
@@ -96,7 +95,7 @@ def settings_of(request: SearchRequest, data: DataSplit) -> SearchSettings:
 
 def started_inputs(
     folders: Folders, name: str | None, data: str | None, resolution: int | None, width: float | None
-) -> tuple[ChainSpace | None, str | None]:
+) -> tuple[Space | None, str | None]:
     """The space and the images of a search that starts from a supernet's weights; None and `data` without one.
 
     `data`: instead of the supernet's images. Raises UsageError for a supernet that is not there, and for a resolution
@@ -105,5 +104,4 @@ def started_inputs(
     if name is None:
         return None, data
     recipe, space = read_supernet_recipe(folders.search_dir(name))
-    chain = chain_of(space, resolution, width) if isinstance(space, ElasticSpace) else as_chain(space, "a search")
-    return chain, data or recipe.data.source
+    return space.chain_at(resolution, width), data or recipe.data.source
