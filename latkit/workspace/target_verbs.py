@@ -10,6 +10,7 @@ from latkit.devices.trust import Named
 from latkit.errors import LatkitError
 from latkit.evaluation.comparison import Comparison as ModelComparison
 from latkit.evaluation.validation import Validation
+from latkit.layout import TargetState, target_states
 from latkit.layout.jobs import Job, recorded
 from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.profiling.profile.run import Outcome as Profiled
@@ -54,6 +55,10 @@ class TargetVerbs(MeasuringWorkspace):
     def devices(self, *names: str) -> list[DeviceState]:
         """These registered devices, by default all, with who uses them."""
         return device_states(self, *names)
+
+    def targets(self) -> list[TargetState]:
+        """The targets that were measured or imported, and what there is of each."""
+        return target_states(self)
 
     def doctor(self, request: DoctorRequest, callbacks: Callbacks = SILENT) -> list[Check]:
         """Examine a device; each failing check has its remedy."""
