@@ -27,6 +27,7 @@ from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.bundle import bundle_for
 from latkit.devices.provisioning.toolchain import Toolchain
 from latkit.errors import BundleError
+from latkit.profiling import baseline_check
 from latkit.testing import Unavailable
 from latkit.testing.boards.sshd import Sshd, running_sshd
 from latkit.testing.host import locked
@@ -34,6 +35,7 @@ from latkit.testing.phone.adbd import Daemon, adbd
 from latkit.testing.phone.emulated import Phone, running_phone
 from latkit.testing.phone.packages import cache_folder
 from latkit.testing.phone.server import adb, adb_server
+from latkit.timing import baseline_has_changed, relative_change
 from tests.forking import Forks, forks, measure_briefly
 from tests.golden.fields import check_fields
 
@@ -292,6 +294,13 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = datasets.load_digits()
     few = SimpleNamespace(images=digits.images[:300], target=digits.target[:300])
     monkeypatch.setattr(datasets, "load_digits", lambda: few)
+
+
+@pytest.fixture
+def speed_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command notices that a device has become faster or slower, as it does outside of tests."""
+    monkeypatch.setattr(baseline_check, "relative_change", relative_change)
+    monkeypatch.setattr(baseline_check, "baseline_has_changed", baseline_has_changed)
 
 
 @pytest.fixture(scope="session")

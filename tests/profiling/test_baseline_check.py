@@ -15,6 +15,7 @@ from tests.builders import ENVIRONMENT, TARGET
 from tests.profiling.test_collector import OPS, ScriptedSession, export
 
 PLAN = TimingPlan(rounds=6)
+pytestmark = pytest.mark.usefixtures("speed_is_judged")
 REFERENCE_FILE = export(REFERENCE)
 
 

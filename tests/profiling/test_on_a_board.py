@@ -64,6 +64,7 @@ def test_a_reboot_between_two_commands_is_reported_and_the_local_machine_exports
     assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in messages
 
 
+@pytest.mark.usefixtures("speed_is_judged")
 def test_doctor_and_collect_notice_a_device_whose_speed_changed(workspace: Workspace) -> None:
     plan = TimingPlan(rounds=16, round_s=0.02, extra_rounds=0)
     with workspace.collection(TARGET, MeasureOptions(plan)) as collection:
@@ -76,8 +77,8 @@ def test_doctor_and_collect_notice_a_device_whose_speed_changed(workspace: Works
         assert {measurement.reference_s for measurement in store.measurements()} == {baseline.reference_s}
     (check,) = workspace.check_baselines("board")
     assert check.name == f"baseline {TARGET}"
-    with workspace.store(TARGET) as store:  # as if it had been ten times slower
-        store.save_baseline(environment, replace(baseline, reference_s=10 * baseline.reference_s, is_idle=True))
+    with workspace.store(TARGET) as store:  # as if it had been a thousand times slower
+        store.save_baseline(environment, replace(baseline, reference_s=1000 * baseline.reference_s, is_idle=True))
     (check,) = workspace.check_baselines("board")
     assert check.ok is False
     assert "--rebaseline" in check.remedy
