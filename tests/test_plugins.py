@@ -1,5 +1,5 @@
 """A package from outside adds an op kind, a runtime, a transport, a model, a space, a strategy, a task, an evaluator, a
-curriculum, a supernet and a format of saved spaces; the command line uses them."""
+curriculum, a supernet, a cost, a precision and a format of saved spaces; the command line uses them."""
 
 import json
 import os
@@ -116,9 +116,11 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
 
     write_digits(tmp_path / "few.npz")
     arguments = ["search", TARGET, *SPACE, "--data", "few.npz", "--latency-ms", 1.005 * predicted["latency_ms"]]
-    found = document(*arguments, "--name", "first", *SHORT, "--set", "export_tflite=false")
+    bound = ["--constraint", "ghosts<=1"]
+    found = document(*arguments, "--name", "first", *bound, *SHORT, "--set", "export_tflite=false")
     assert found["measured_latency_ms"] > 0
-    assert any(op.startswith("ghost") for op in found["ops"])
+    assert sum(op.startswith("ghost") for op in found["ops"]) == 1
+    assert set(found["limits"]) == {"ghosts"}
 
     listed = {row["strategy"]: row for row in document("strategies")["strategies"]}
     assert listed["annealing"]["from"] == "latkit-ghost 1.0"
@@ -167,6 +169,11 @@ def test_an_evaluator_a_curriculum_a_supernet_and_a_format_of_spaces_are_used(
     assert runs.shape == (2, 3)
     assert (runs.sum(dim=1) > 0).all(), "the supernet that the space names was trained"
 
+    shown = document("space", "show", "ghost-tiny:fp32+int2")
+    assert shown["choices"]["first"] == ["ghost k3 8x16x16 > 8", "ghost k5 8x16x16 > 8", "skip 8x16x16"] + [
+        f"{op} int2" for op in ("ghost k3 8x16x16 > 8", "ghost k5 8x16x16 > 8", "skip 8x16x16")
+    ]
+
     load = "from latkit.spaces import load; space = load('ghosts.json')"
     again = f"{load}; space.save('again.json'); print(space.key == load('ghost-tiny', resolution=8).key)"
     assert python(site, "-c", again).stdout == "True\n"
@@ -198,6 +205,8 @@ def test_an_evaluator_a_curriculum_a_supernet_and_a_format_of_spaces_are_used(
             "pairs, prog",
         ),
         (["fit", "board/torch", "--space", "luck.json"], "latkit-ghost-tiny-1"),
+        (["space", "show", "ghost-tiny:luck"], "fp32, int16, int2, int4"),
+        (["search", *SEARCH, "--constraint", "luck<=1"], "expected a constraint on ghosts, macs, params"),
     ],
 )
 def test_an_unknown_kind_lists_those_of_plug_ins(tmp_path: Path, run: Latkit, arguments: list[str], known: str) -> None:
