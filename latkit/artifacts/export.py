@@ -129,7 +129,7 @@ def check_export(
 
 
 def _export(runtime: Runtime, module: nn.Module, examples: Sequence[torch.Tensor], path: Path, what: str) -> Artifact:
-    def write(unfinished: Path) -> None:
-        runtime.export(for_inference(module), examples, unfinished)
+    def write(temporary: Path) -> None:
+        runtime.export(for_inference(module), examples, temporary)
 
     return write_artifact(runtime, write, path, what)

@@ -18,20 +18,20 @@ MAX_REASON_CHARS = 500
 
 def export_graph(runtime: Runtime, graph: Graph, path: Path) -> Artifact:
     """Write a graph, which includes its batch, with weights generated from its key. Raises ExportError."""
-    return write_artifact(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), path, graph.title)
+    return write_artifact(runtime, lambda temporary: runtime.export_graph(graph, temporary), path, graph.title)
 
 
 def write_artifact(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artifact:
     """Write an artifact beside `path`, and move it there atomically. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_move(path, f"model{runtime.suffix}") as unfinished:
+    with atomic_move(path, f"model{runtime.suffix}") as temporary:
         try:
-            write(unfinished)
+            write(temporary)
         except LatkitError:
             raise
         except Exception as error:  # an exporter may raise anything
             reason = f"{type(error).__name__}: {one_line(str(error), MAX_REASON_CHARS)}"
             raise ExportError(f"cannot export {what} for {runtime.name}: {reason}") from error
-        sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
     return Artifact(path, sha256, runtime.name, exporter, runtime.opset)

@@ -71,7 +71,7 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         f"- Timing plan: {plan.rounds} rounds of {plan.round_s} s, at most {plan.round_runs} runs each",
         *device_lines,
         *(
-            f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"
+            f"- Environment: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"
             for text in environments
         ),
         f"- Made by: `latkit {shlex.join(command)}`",

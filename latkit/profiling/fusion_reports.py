@@ -56,7 +56,7 @@ def _report(collection: Collection, session: RecoveringSession, runtime: Runtime
 def _executed(
     collection: Collection, session: RecoveringSession, runtime: Runtime, source: ModelSource
 ) -> list[ExecutedOp]:
-    """The ops of one profiled run. Nothing of it stays on the device."""
+    """The ops of one profiled run. Nothing stays on the device."""
     artifact = source.artifact(runtime, source.path.parent)
 
     def act(session: Session) -> list[ExecutedOp]:

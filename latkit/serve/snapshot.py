@@ -219,8 +219,8 @@ class Reader:
                 return str(error)
             if not isinstance(found, dict):
                 return f"{path}: expected a JSON object"
-            kept = (*FIELDS, *([metric.name] if (metric := _metric(found)) else []))
-            return {name: found[name] for name in kept if name in found}
+            shown = (*FIELDS, *([metric.name] if (metric := _metric(found)) else []))
+            return {name: found[name] for name in shown if name in found}
 
         found = self._once(path, read)
         if isinstance(found, str):

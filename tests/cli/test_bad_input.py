@@ -232,9 +232,9 @@ def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")
 
 
-def test_a_search_to_go_on_with_needs_its_whole_command(refused) -> None:
+def test_a_search_to_continue_needs_its_full_command(refused) -> None:
     refused(
-        2, ["found no TARGET, --space", "its whole command again, with --resume"], "search", "--resume", "--name", "x"
+        2, ["found no TARGET, --space", "its full command again, with --resume"], "search", "--resume", "--name", "x"
     )
 
 

@@ -22,7 +22,7 @@ def reproduce(
         typer.Option(help="Where the images are now, if they have moved; the folder of a benchmark's tables."),
     ] = None,
     teacher: Teacher = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a reproduction that was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a reproduction that was interrupted.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a finished search again as its recipe says, and compare the two bit for bit. Nothing is measured.

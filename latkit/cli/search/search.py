@@ -128,7 +128,7 @@ def search(
     quick: Annotated[
         bool, typer.Option("--quick", help="A minute's search, to try things out.", rich_help_panel=SETTINGS)
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a search that was interrupted.")] = False,
     repeat: Annotated[str | None, typer.Option("--repeat", hidden=True)] = None,
     wait: Wait = 0.0,
     benchmark_tool: BenchmarkTool = None,

@@ -33,7 +33,7 @@ def train_supernet(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, such as learning_rate=0.05.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute's training, to try things out.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was interrupted.")] = False,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,

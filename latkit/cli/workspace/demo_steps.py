@@ -59,21 +59,21 @@ def run_demo(directory: Path, callbacks: Callbacks) -> Demo:
     target, space = Target(DEVICE, ONNXRUNTIME.name), proxyless_tiny(resolution=16)
 
     note(f"2/6  measure the candidate ops of {space.name} and {NETWORKS} networks: latkit collect space {target}")
-    collecting = CollectRequest(targets=(target,), space=space, networks=NETWORKS, **BRIEF)
-    (outcome,) = workspace.collect(collecting, callbacks)
+    to_collect = CollectRequest(targets=(target,), space=space, networks=NETWORKS, **BRIEF)
+    (outcome,) = workspace.collect(to_collect, callbacks)
 
     note(f"3/6  fit latency models on the measurements: latkit fit {target}")
     workspace.fit(FitRequest(target=target, space=space))
 
     note(f"4/6  compare predictions with networks that the models have not seen: latkit validate {target}")
-    validating = ValidateRequest(target=target, space=space, networks=NETWORKS, **BRIEF)
-    validation = workspace.validate(validating, callbacks)
+    to_validate = ValidateRequest(target=target, space=space, networks=NETWORKS, **BRIEF)
+    validation = workspace.validate(to_validate, callbacks)
 
     goal_s = latency_goal(workspace, target, space)
     note(f"5/6  search for the most accurate network at {1e3 * goal_s:.2f} ms: latkit search {target}")
     goal: dict[str, Any] = {"data": "digits", "latencies_s": (goal_s,), "quick": True}
-    searching = SearchRequest(targets=(target,), space=space, name="digits", wait_s=300.0, **goal)
-    found = workspace.search(searching, callbacks).found
+    to_search = SearchRequest(targets=(target,), space=space, name="digits", wait_s=300.0, **goal)
+    found = workspace.search(to_search, callbacks).found
 
     note("6/6  write the report: latkit report")
     report = workspace.report(ReportRequest(output=directory / "report.html"))

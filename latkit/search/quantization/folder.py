@@ -1,4 +1,4 @@
-"""The folder of a quantization: it goes on with the same network, images and request alone."""
+"""The folder of a quantization: it is continued with the same network, images and request only."""
 
 from __future__ import annotations
 

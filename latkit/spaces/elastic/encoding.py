@@ -33,9 +33,9 @@ def match(layers: Layers, depths: Sequence[Sequence[int]], ops: tuple[Op, ...]) 
             return () if at == end else None
         for depth in depths[stage]:
             taken = blocks(stage, at, depth) if at + depth <= end else None
-            following = rest(stage + 1, at + depth) if taken is not None else None
-            if taken is not None and following is not None:
-                return (taken, *following)
+            others = rest(stage + 1, at + depth) if taken is not None else None
+            if taken is not None and others is not None:
+                return (taken, *others)
         return None
 
     return rest(0, begin)

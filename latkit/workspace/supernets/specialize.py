@@ -142,14 +142,14 @@ def _candidates(
 
 def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder: Path) -> list[Found]:
     """One sub-network for every target and latency; those of an earlier run are not searched again."""
-    wanted = [(one, latency_s) for one in targets for latency_s in one.latencies_s]
+    requested = [(one, latency_s) for one in targets for latency_s in one.latencies_s]
     found: list[Found] = []
-    for one, latency_s in wanted:
+    for one, latency_s in requested:
         place = folder / f"{str(one.target).replace('/', '-')}-{1e3 * latency_s:.6g}ms"
         saved = _saved(place, one, latency_s, specializer)
         found.append((saved or specializer.find(one.table, str(one.target), latency_s, place), place))
         text = f"{one.target} at {1e3 * latency_s:.4g} ms"
-        specializer.progress.advance("specializing", len(found), len(wanted), text)
+        specializer.progress.advance("specializing", len(found), len(requested), text)
     return found
 
 

@@ -7,7 +7,7 @@ import time
 
 from .device_info import SYSFS, read, read_int
 
-WHOLE_MACHINE = "psys"
+MACHINE_ZONE = "psys"
 """A powercap zone of everything, which contains the others."""
 READING_PAUSE_S = 0.002
 """Between two readings while models run: powercap's counters move once a millisecond."""
@@ -29,7 +29,7 @@ def powercap_uj() -> dict[str, int]:
     for zone in entries("powercap"):
         title = read(f"{SYSFS}/class/powercap/{zone}/name") or zone
         value = read_int(f"{SYSFS}/class/powercap/{zone}/energy_uj") if zone.count(":") == 1 else None
-        if value is not None and title not in titles and title != WHOLE_MACHINE:
+        if value is not None and title not in titles and title != MACHINE_ZONE:
             titles.add(title)
             found[zone] = value
     return found

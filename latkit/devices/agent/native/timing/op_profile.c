@@ -22,9 +22,9 @@ bool profiled_runs(struct model *model, struct op_profile *profile, int64_t runs
                    bool (*before)(void *state, struct failure *failure),
                    bool (*after)(void *state, struct op_profile *profile, struct failure *failure),
                    struct failure *failure) {
-    int64_t limit = runs < MAX_PROFILED_RUNS ? runs : MAX_PROFILED_RUNS, quiet = 0, begin = now_ns();
+    int64_t limit = runs < MAX_PROFILED_RUNS ? runs : MAX_PROFILED_RUNS, undisturbed = 0, begin = now_ns();
     double limit_ns = (seconds < 1e6 ? seconds : 1e6) * 1e9;
-    while (quiet < limit && (int64_t)profile->runs < 2 * limit &&
+    while (undisturbed < limit && (int64_t)profile->runs < 2 * limit &&
            (!profile->runs || (double)(now_ns() - begin) < limit_ns)) {
         if (before && !before(model->state, failure)) return false;
         int64_t switches = preemptions(), start = now_ns();
@@ -33,7 +33,7 @@ bool profiled_runs(struct model *model, struct op_profile *profile, int64_t runs
         size_t run = profile->runs++;
         profile->wall_ns[run] = end > start ? end - start : 1;
         profile->undisturbed[run] = preemptions() == switches;
-        quiet += profile->undisturbed[run];
+        undisturbed += profile->undisturbed[run];
         if (after && !after(model->state, profile, failure)) return false;
     }
     return true;
