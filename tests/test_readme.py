@@ -106,7 +106,8 @@ def within_reach(argv: list[str], folder: Path) -> list[str]:
     """The same command with a latency that some networks reach on this machine and others do not."""
     if "--latency-ms" not in argv:
         return argv
-    table = LatencyTable(load("proxyless-tiny"), Workspace(folder).model(Target.parse(argv[2])))
+    space = load("proxyless-tiny")
+    table = LatencyTable(space, Workspace(folder).model(Target.parse(argv[2]), space=space))
     place = argv.index("--latency-ms") + 1
     return [*argv[:place], str(1e3 * (table.fastest() + table.slowest()) / 2), *argv[place + 1 :]]
 

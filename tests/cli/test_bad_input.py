@@ -226,7 +226,8 @@ def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) ->
 
 
 def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
-    table = LatencyTable(load(str(copy / "small.toml")), Workspace(copy).model(Target.parse(TARGET)))
+    space = load(str(copy / "small.toml"))
+    table = LatencyTable(space, Workspace(copy).model(Target.parse(TARGET), space=space))
     arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "--name", "hasty", "--quick"]
     arguments += ["--latency-ms", 1e3 * middle_path_s(table)]
     refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")

@@ -204,7 +204,7 @@ def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None
     assert found["target"] == "here/onnxruntime-t1-fp32-b1"
     assert found["networks"] == len(found["results"]) == 3
     workspace, target = Workspace(folder), Target.parse(TARGET)
-    trained_keys = workspace.model(target).origin_.network_keys
+    trained_keys = workspace.model(target, space=load(str(folder / "small.toml"))).origin_.network_keys
     assert not trained_keys & {row["key"] for row in found["results"]}
     keys = {row["key"] for row in found["results"]}
     validation = [m for m in workspace.measurements(target) if m.role == "validation" and m.workload.key in keys]
@@ -218,7 +218,7 @@ def test_predict_gives_an_interval_and_what_each_op_adds(folder: Path, tmp_path:
     network.save(tmp_path / "net.json")
     found = document("-C", folder, "predict", TARGET, tmp_path / "net.json")
     assert found["low_ms"] <= found["latency_ms"] <= found["high_ms"]
-    fixed_ms = 1e3 * Workspace(folder).model(Target.parse(TARGET)).base_seconds()
+    fixed_ms = 1e3 * Workspace(folder).model_for(Target.parse(TARGET), network).base_seconds()
     assert sum(layer["adds_ms"] for layer in found["layers"]) + fixed_ms == pytest.approx(found["latency_ms"])
     assert found["macs"] == network.macs
 
@@ -228,7 +228,7 @@ def test_an_exported_table_agrees_with_predict(folder: Path, tmp_path: Path, doc
     table = LatencyTable.load(tmp_path / "t.json")
     space = load(str(folder / "small.toml"))
     table.check_space(space)
-    model = Workspace(folder).model(Target.parse(TARGET))
+    model = Workspace(folder).model(Target.parse(TARGET), space=space)
     for seed in range(5):
         architecture = space.sample(random.Random(seed))
         expected = model.predict(space.decode(architecture)).seconds
@@ -257,7 +257,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
 @pytest.mark.usefixtures("few_digits")
 def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document, latkit) -> None:
     space = load(str(folder / "small.toml"))
-    table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
+    table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET), space=space))
     goal_ms = 1e3 * middle_path_s(table)
     quick = ["--quick", *FEW_STEPS]
     arguments = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]

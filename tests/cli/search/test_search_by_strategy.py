@@ -154,7 +154,8 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     monkeypatch.setattr("latkit.search.evaluators.measure_unsure.is_unsure", lambda _bound, _verdict: True)
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     target = Target.parse("here/onnxruntime")
-    table = LatencyTable(load(str(root / "small.toml")), Workspace(root).model(target))
+    space = load(str(root / "small.toml"))
+    table = LatencyTable(space, Workspace(root).model(target, space=space))
     arguments: list[object] = ["--space", root / "small.toml", "--data", "digits", "--quick", "--name", "evolved"]
     bound = ["--latency-ms", repr(1e5 * table.slowest()), "--set", "penalty=none"]
     arguments += [*bound, "--strategy", "evolution", "--measure-unsure"]

@@ -40,7 +40,8 @@ def copy(folder: Path, tmp_path: Path, document, monkeypatch: pytest.MonkeyPatch
 
 
 def middle_ms(root: Path, target: str) -> float:
-    table = LatencyTable(load(str(root / "small.toml")), Workspace(root).model(Target.parse(target)))
+    space = load(str(root / "small.toml"))
+    table = LatencyTable(space, Workspace(root).model(Target.parse(target), space=space))
     return 1e3 * middle_path_s(table)
 
 
@@ -122,7 +123,7 @@ def torchrun(forked: Forks, tmp_path: Path) -> Callable[..., subprocess.Complete
 def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path, torchrun) -> None:
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     space = load(str(root / "small.toml"))
-    table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))
+    table = LatencyTable(space, Workspace(root).model(Target.parse(ONE), space=space))
     small, large = (1, 4), (3, 1)
     write_digits(tmp_path / "few.npz")
     arguments = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", tmp_path / "few.npz"]
@@ -147,7 +148,8 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
 ) -> None:
     monkeypatch.setattr("latkit.evaluation.validation.AGREEMENT", -1.0)
     workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
-    space, model = load(str(folder / "small.toml")), workspace.model(target)
+    space = load(str(folder / "small.toml"))
+    model = workspace.model(target, space=space)
     network = unseen_networks(model, space, 2)[0].network
     with workspace.collection(target, MeasureOptions(TimingPlan(3, 0.02, extra_rounds=0))) as collection:
         found = measure_network(collection, model, network).network
