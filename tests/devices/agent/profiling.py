@@ -128,7 +128,7 @@ class ProfilingConformance:
 
     def test_ops_are_profiled(self, talk: Talk, embedding: Path) -> None:
         handle = self.load(talk, embedding, self.VALUES, profile=True)["handle"]
-        answer = talk.ask("profile", handle=handle, runs=7, seconds=5)
+        answer = talk.ask("profile", handle=handle, runs=7, seconds=60)
         assert answer["profiler"] == "onnxruntime"
         assert answer["exact"] is True
         assert answer["ops"] == 3
@@ -166,14 +166,14 @@ class ProfilingConformance:
         assert loaded["bound_inputs"] == 1
         assert loaded["create_s"] > 0
         handle = self.load(talk, tflite_model.path, values, profile=True, **fields)["handle"]
-        answer = talk.ask("profile", handle=handle, runs=5, seconds=5)
+        answer = talk.ask("profile", handle=handle, runs=5, seconds=60)
         assert answer["profiler"] == "LiteRT"
         assert answer["exact"] is False
         (op,) = talk.ask("ops", handle=handle, first=0)["ops"]
         assert op["kind"].startswith("Add")
         assert op["placement"] == "xnnpack"
         assert op["calls"] == len(answer["wall_ns"])
-        assert talk.ask("profile", handle=handle, runs=5, seconds=5)["ops"] == 1
+        assert talk.ask("profile", handle=handle, runs=5, seconds=60)["ops"] == 1
         others = {"input": np.ones((2, 3), np.float64)}
         assert self.load(talk, tflite_model.path, others, **fields)["error"]["kind"] in ("bad-request", "bad-model")
         unknown = {**fields, "signature": "nothing"}
@@ -206,8 +206,11 @@ class ProfilingConformance:
         path = save_model(tmp_path, {"x": shape}, nodes, {"y": shape}, weights)
         values = {"x": np.ones((128, 128), np.float32)}
         handle = self.load(talk, path, values, profile=True)["handle"]
-        answer = talk.ask("profile", handle=handle, runs=5, seconds=5)
-        ops = {op["kind"]: op for op in talk.ask("ops", handle=handle, first=0)["ops"]}
+        for _ in range(5):
+            answer = talk.ask("profile", handle=handle, runs=5, seconds=60)
+            ops = {op["kind"]: op for op in talk.ask("ops", handle=handle, first=0)["ops"]}
+            if ops["Loop"]["total_ns"] < ops["MatMul"]["total_ns"]:
+                break  # else a busy machine has interrupted the loop between two products
         assert ops["MatMul"]["calls"] == 8 * len(answer["wall_ns"])
         assert sum(op["total_ns"] for op in ops.values()) <= 1.05 * sum(answer["wall_ns"])
         assert ops["Loop"]["total_ns"] < ops["MatMul"]["total_ns"]
@@ -235,7 +238,7 @@ class ProfilingConformance:
         shape = (TensorProto.FLOAT, [1, 8])
         path = save_model(tmp_path, {"v0": shape}, nodes, {f"v{count}": shape}, {})
         handle = self.load(talk, path, {"v0": np.ones((1, 8), np.float32)}, profile=True)["handle"]
-        answer = talk.ask("profile", handle=handle, runs=2, seconds=5)
+        answer = talk.ask("profile", handle=handle, runs=2, seconds=60)
         assert answer["ops"] == count
         ops: list[dict] = []
         while len(ops) < count:
