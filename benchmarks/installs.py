@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ MAC = "sys_platform == 'darwin'"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 Result = dict[str, object]
+Install = Callable[..., subprocess.CompletedProcess[str]]
+"""Installs requirements into the environment of a folder, working in that folder."""
 
 
 def run(*argv: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -111,13 +113,20 @@ def pip(venv: Path) -> tuple[object, ...]:
     return (sys.executable, "-m", "pip", "--python", venv / "bin" / "python")
 
 
+def with_pip(venv: Path, *requirements: str) -> subprocess.CompletedProcess[str]:
+    """Install as a user does."""
+    return run(*pip(venv), "install", "-q", "--no-compile", *requirements, folder=venv.parent)
+
+
 def _succeed(*argv: object, folder: Path) -> None:
     ended = run(*argv, folder=folder)
     if ended.returncode:
         raise NotBuilt(ended.stdout + ended.stderr)
 
 
-def tried(python: Path, archives: Archives, which: str, folder: Path, extra: str = "") -> Result:
+def tried(
+    python: Path, archives: Archives, which: str, folder: Path, extra: str = "", install: Install = with_pip
+) -> Result:
     """Install `newest` or `oldest`, and use it; what came of it. The environment stays in `folder/venv`."""
     begun, venv, use = time.monotonic(), folder / "venv", USES[extra]
     shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +135,7 @@ def tried(python: Path, archives: Archives, which: str, folder: Path, extra: str
     extras = tuple(filter(None, (extra, *use.with_extras)))
     archive, pinned = (archives.wheel, oldest(declared(extras))) if which == "oldest" else (archives.source, [])
     requirement = f"{archive}[{','.join(extras)}]" if extras else str(archive)
-    ended = run(*pip(venv), "install", "-q", "--no-compile", requirement, *pinned, folder=folder)
+    ended = install(venv, requirement, *pinned)
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         return {"installed": False, "reason": (lines or [ended.stderr[-300:]])[-1]}

@@ -42,14 +42,20 @@ def for_uv(options: dict[str, str]) -> Iterator[str]:
             raise LookupError(f"uv lacks pip's {name}")
 
 
+def uv_install(options: dict[str, str], python: str) -> tuple[list[str], dict[str, str]]:
+    """The command that installs with pip's options into the environment of a Python, and its environment variables.
+
+    Raises LookupError for an option that uv lacks.
+    """
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--system-certs"]
+    command += ["--index-strategy", "unsafe-best-match", *for_uv(options)]  # the best of all indexes, as pip does
+    return command, {**os.environ, **({"SSL_CERT_FILE": options["cert"]} if "cert" in options else {})}
+
+
 def install_with_uv(pip: list[str], requirements: list[str]) -> None:
     """Install, and the current pip, which the tests use. Raises LookupError or CalledProcessError if uv cannot."""
-    options = configured(pip)
-    translated = list(for_uv(options))
+    command, environment = uv_install(configured(pip), sys.executable)
     subprocess.run([*pip, "install", "--quiet", *PINNED, "uv"], check=True)
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, "--system-certs"]
-    command += ["--index-strategy", "unsafe-best-match", *translated]  # the best version of all indexes, as pip does
-    environment = {**os.environ, **({"SSL_CERT_FILE": options["cert"]} if "cert" in options else {})}
     command += [*PINNED, "--upgrade-package", "pip", "pip", *requirements]
     subprocess.run(command, check=True, env=environment)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.installs import PROJECT, Archives, NotBuilt, build, command, oldest, run, tried
+from benchmarks.installs import PROJECT, Archives, NotBuilt, build, command, oldest, run, tried, with_pip
 from tests.conftest import made_once
+from tests.system.install import configured, uv_install
 
 VERSIONS = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
 HEAVY = ("torch", "xgboost", "plotly", "polars", "lightning-fabric")
@@ -47,6 +49,18 @@ def the_oldest(folder: Path) -> None:
     assert [name for name, pin in pins.items() if not f"{installed[name]}.".startswith(f"{pin}.")] == []
 
 
+def with_uv(venv: Path, *requirements: str) -> subprocess.CompletedProcess[str]:
+    """Install as `make` does: with uv in a tenth of the time, or with pip where uv cannot."""
+    try:
+        argv, variables = uv_install(configured([sys.executable, "-m", "pip"]), str(venv / "bin" / "python"))
+    except LookupError:
+        return with_pip(venv, *requirements)
+    done = subprocess.run(
+        [*argv, *requirements], cwd=venv.parent, env=variables, capture_output=True, text=True, check=False
+    )
+    return with_pip(venv, *requirements) if done.returncode else done
+
+
 CHECKS = {"newest": nothing_heavy, "oldest": the_oldest}
 """What holds in each of the two environments afterwards."""
 
@@ -57,6 +71,6 @@ CHECKS = {"newest": nothing_heavy, "oldest": the_oldest}
 @pytest.mark.parametrize("which", CHECKS)
 def test_the_smallest_installation_profiles_a_file(which: str, archives: Archives, tmp_path: Path) -> None:
     """Without constraints: with the newest versions from the source archive, with the oldest from the wheel."""
-    found = tried(Path(sys.executable), archives, which, tmp_path / "one")
+    found = tried(Path(sys.executable), archives, which, tmp_path / "one", install=with_uv)
     assert found.get("works"), found
     CHECKS[which](tmp_path / "one")
