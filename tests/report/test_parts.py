@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -161,6 +162,8 @@ def test_the_curve_of_calibration_shows_every_model_that_has_one() -> None:
     assert [point.networks for point in model.calibration_.curve] == [0, 1, 2, 5]
     assert model.calibration_.curve[0].mean_error > 0.1
     assert model.calibration_.curve[-1].mean_error == pytest.approx(0, abs=1e-9)
+    both = calibration_curve({"lookup, one space": model, "lookup, another": model})
+    assert len(set(re.findall(r'"line":\{"color":"(#\w+)"', both))) == 2
 
 
 @pytest.mark.parametrize("seconds", [1e18, -1e18, float("nan"), float("inf")])

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from latkit.latency_models import AdditiveModel
-from latkit.report.figures.figures import BLUE, GRAY, axis, embed, layout, plain
+from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, PINK, axis, embed, layout, plain
 from latkit.report.html import Html, card, join, paragraph
 
-COLORS = {"lookup": BLUE, "xgboost": GRAY}
+COLORS = (BLUE, ORANGE, GREEN, PINK, GRAY)
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Curves may lie on each other: a dashed one shows what is below."""
 
 
 def calibration_curve(models: Mapping[str, AdditiveModel]) -> Html:
@@ -29,14 +31,14 @@ def calibration_curve(models: Mapping[str, AdditiveModel]) -> Html:
             yaxis=axis("mean error on other networks, %", rangemode="tozero"),
         )
     )
-    for kind, curve in curves.items():
+    for number, (kind, curve) in enumerate(curves.items()):
         figure.add_scatter(
             x=[str(point.networks) for point in curve],
             y=[100 * point.mean_error for point in curve],
             customdata=[100 * point.within_5 for point in curve],
             mode="lines+markers",
             name=plain(kind),
-            line={"color": COLORS.get(kind, GRAY)},
+            line={"color": COLORS[number % len(COLORS)], "dash": DASHES[number % len(DASHES)]},
             hovertemplate="%{y:.3g} %, %{customdata:.0f} % of networks within 5 %<extra></extra>",
         )
     return join([intro, card("How many networks are worth measuring", embed(figure))])
