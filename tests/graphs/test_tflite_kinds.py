@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from latkit.errors import UsageError
 from latkit.graphs import Constant, Graph, Node, Quantization, Tensor
 from latkit.graphs.dialects import variants_of
 from latkit.graphs.tflite.builder import TFLiteBuilder
@@ -109,3 +110,29 @@ def test_a_product_in_scales_that_xnnpack_rejects_is_no_part_of_silu() -> None:
     inputs = tuple(replace(t, quantization=small) for t in graph.inputs)
     scaled = replace(graph, inputs=inputs, nodes=tuple(nodes))
     assert [unit.kind for unit in units(scaled)] == ["logistic_int8", "mul_int8_builtin"]
+
+
+@pytest.mark.parametrize(
+    ("op", "weights", "channels", "is_valid"),
+    [
+        ("CONV_2D", (8, 3, 3, 4), 8, True),
+        ("CONV_2D", (8, 3, 3, 2), 8, True),
+        ("CONV_2D", (8, 3, 3, 3), 8, False),
+        ("CONV_2D", (7, 3, 3, 2), 7, False),
+        ("CONV_2D", (8, 3, 3, 4), 6, False),
+        ("DEPTHWISE_CONV_2D", (1, 3, 3, 8), 8, True),
+        ("DEPTHWISE_CONV_2D", (1, 3, 3, 6), 6, False),
+    ],
+)
+def test_channels_of_a_convolution_fit_its_weights(
+    op: str, weights: tuple[int, ...], channels: int, is_valid: bool
+) -> None:
+    def made() -> Graph:
+        node = Node(op, (0, 1), (Tensor((1, 6, 6, channels)),))
+        return Graph((Tensor((1, 8, 8, 4)),), (Constant(Tensor(weights)),), (node,), (2,), dialect="tflite")
+
+    if is_valid:
+        assert made().macs > 0
+        return
+    with pytest.raises(UsageError, match="channels that fit the weights"):
+        made()

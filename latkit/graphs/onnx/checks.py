@@ -90,5 +90,20 @@ def _check_windows(node: Node, shapes: Sequence[tuple[int, ...]]) -> None:
             continue
         if values is None or len(values) != count or (minimum is not None and min(values) < minimum):
             raise _wrong(node, f"{count} numbers as {name}", str(values))
-    if node.op in CONVOLUTIONS and node.get("group") < 1:
-        raise _wrong(node, "a group of at least 1", str(node.get("group")))
+    if node.op in CONVOLUTIONS:
+        _check_groups(node, shapes[0][1], shapes[1])
+
+
+def _check_groups(node: Node, channels: int, weights: tuple[int, ...]) -> None:
+    """Convolutions: the channels are those of the weights, in groups of one size. Runtimes reject others."""
+    groups, made = node.get("group"), node.outputs[0].shape[1]
+    if groups < 1:
+        raise _wrong(node, "a group of at least 1", str(groups))
+    given = weights[0] if node.op == "ConvTranspose" else weights[1] * groups
+    expected = weights[1] * groups if node.op == "ConvTranspose" else weights[0]
+    if (channels, made) != (given, expected) or channels % groups or made % groups:
+        raise _wrong(
+            node,
+            f"{given} input and {expected} output channels, by its weights and {groups} groups of one size",
+            f"{channels} and {made}",
+        )

@@ -86,11 +86,25 @@ def _check(node: Node, tensors: Sequence[Tensor]) -> None:
     images = node.op in CONVOLUTIONS or node.op in POOLS or node.op == "TRANSPOSE_CONV"
     if images and len(node.outputs[0].shape) != 4:
         raise UsageError(f"{node.op}: expected an image as its output, but found {node.outputs[0].shape}")
+    if node.op in CONVOLUTIONS and not _has_whole_groups(node, *shapes):
+        raise UsageError(
+            f"{node.op}: expected channels that fit the weights {shapes[1]}, but found {shapes[0][3]} input and "
+            f"{node.outputs[0].shape[3]} output channels"
+        )
     if node.op in PRODUCTS and not all(shapes):
         raise UsageError(f"{node.op}: expected matrices, but found {shapes}")
     for name, value in node.attributes:
         if name in _INTEGERS and type(value) is not int:
             raise UsageError(f"{node.op[:50]}: expected a whole number as {name}, but found {str(value)[:50]!r}")
+
+
+def _has_whole_groups(node: Node, image: tuple[int, ...], weights: tuple[int, ...]) -> bool:
+    """Whether a convolution's channels are those of its weights, in groups of one size, as runtimes expect."""
+    given, made = image[3], node.outputs[0].shape[3]
+    if node.op == "DEPTHWISE_CONV_2D":
+        return made == weights[3] and given > 0 and made % given == 0
+    groups = given // max(weights[3], 1)
+    return made == weights[0] and groups > 0 and given == groups * weights[3] and made % groups == 0
 
 
 _INTEGERS = frozenset(

@@ -130,6 +130,31 @@ def test_nodes_that_cannot_be_are_refused(node: Node, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("op", "groups", "weights", "channels", "is_valid"),
+    [
+        ("Conv", 1, (8, 4, 3, 3), 8, True),
+        ("Conv", 2, (8, 2, 3, 3), 8, True),
+        ("Conv", 3, (8, 2, 3, 3), 8, False),
+        ("Conv", 2, (7, 2, 3, 3), 7, False),
+        ("Conv", 1, (8, 3, 3, 3), 8, False),
+        ("Conv", 1, (8, 4, 3, 3), 6, False),
+        ("ConvTranspose", 2, (4, 3, 3, 3), 6, True),
+        ("ConvTranspose", 2, (4, 3, 3, 3), 3, False),
+        ("ConvTranspose", 3, (4, 3, 3, 3), 9, False),
+    ],
+)
+def test_channels_of_a_convolution_fit_its_groups(
+    op: str, groups: int, weights: tuple[int, ...], channels: int, is_valid: bool
+) -> None:
+    node = Node(op, (0, 1), (Tensor((1, channels, 6, 6)),), (("group", groups),))
+    if is_valid:
+        assert graph_of(node, (1, 4, 8, 8), weights=(weights,)).macs > 0
+        return
+    with pytest.raises(UsageError, match="groups of one size"):
+        graph_of(node, (1, 4, 8, 8), weights=(weights,))
+
+
+@pytest.mark.parametrize(
     ("kind", "values"), [("int64", (2**63,)), ("int32", (1.5,)), ("bool", (2,)), ("float32", (10**400,))]
 )
 def test_constants_hold_numbers_of_their_type(kind: str, values: tuple[float, ...]) -> None:
