@@ -112,6 +112,17 @@ def test_a_product_in_scales_that_xnnpack_rejects_is_no_part_of_silu() -> None:
     assert [unit.kind for unit in units(scaled)] == ["logistic_int8", "mul_int8_builtin"]
 
 
+def depthwise(kernel: int) -> Graph:
+    b = TFLiteBuilder()
+    return b.graph([b.conv(b.input(1, 8, 16, 16), 8, kernel, 1, 8)])
+
+
+@pytest.mark.parametrize(("kernel", "kind"), [(3, ""), (5, ""), (6, "_wide"), (7, "_wide")])
+def test_depthwise_convolutions_without_a_kernel_of_their_own_are_a_kind(kernel: int, kind: str) -> None:
+    assert units(depthwise(kernel))[-1].kind == f"depthwise_conv_2d{kind}"
+    assert units(in_8_bits(depthwise(kernel)))[-1].kind == f"depthwise_conv_2d{kind}_int8"
+
+
 @pytest.mark.parametrize(
     ("op", "weights", "channels", "is_valid"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from latkit.graphs.def_use import DefUse
@@ -13,6 +14,11 @@ from latkit.graphs.unit import Unit
 
 LIGHT = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2"})
 """Kinds that XNNPACK may fuse with a neighbor: clamps and padding alone."""
+
+MAX_TAPS = 25
+"""Weights per channel of the largest kernel that XNNPACK has for depthwise convolutions in one pass, whatever the
+processor (`src/configs/dwconv-config.c`). Larger ones are computed as convolutions in groups of one channel, many times
+as slow per weight."""
 
 
 def units(graph: Graph) -> tuple[Unit, ...]:
@@ -62,10 +68,12 @@ def node_kind(graph: Graph, node: Node) -> str:
 
 
 def _variant(graph: Graph, node: Node) -> str:
-    """What makes an operator another kind of work: groups of a convolution, rows that are reduced."""
+    """What makes an operator another kind of work: groups and taps of a convolution, rows that are reduced."""
     if node.op == "CONV_2D":
         given, weights = (graph.tensors()[number].shape for number in node.inputs[:2])
         return "_grouped" if weights[3] != given[3] else ""
+    if node.op == "DEPTHWISE_CONV_2D":
+        return "_wide" if math.prod(graph.tensors()[node.inputs[1]].shape[1:3]) > MAX_TAPS else ""
     if node.op in REDUCTIONS and len(node.inputs) > 1:
         shape = graph.tensors()[node.inputs[0]].shape
         axes = tuple(axis for axis in reduced_axes(graph, node) if shape[axis] > 1)
