@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -37,6 +38,14 @@ FINETUNE_RATE = 0.1
 """Peak learning rate of fine-tuning, relative to that of the supernet's training."""
 
 
+class SearchFacts(Record):
+    """What a search began with: with other values it finds another sub-network."""
+
+    seed: int
+    evaluations: int
+    strategy_settings: dict[str, Any]
+
+
 class Specialized(Record):
     """A sub-network for one target and latency."""
 
@@ -60,6 +69,8 @@ class Specialized(Record):
     measured_s: float | None = None
     strategy: str | None = None
     """That found it; None for evolution over predictions."""
+    search: SearchFacts | None = None
+    """None in files of earlier releases."""
     finetune_epochs: int = 0
     inherited_test: float | None = None
     """Test score with the supernet's weights, before fine-tuning; None without any."""
@@ -86,7 +97,14 @@ class SpecializePlan:
     finetune_epochs: int = 0
     """Epochs of training that the network found gets of its own."""
     strategy: str | None = None
-    """For the record."""
+    """For the record, as the following."""
+    strategy_settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluations: int = 0
+
+    @property
+    def search(self) -> SearchFacts:
+        """For the record of what is found."""
+        return SearchFacts(seed=self.seed, evaluations=self.evaluations, strategy_settings=dict(self.strategy_settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,7 @@ class Specializer:
             exports=exports if quantized is None else {**exports, quantized.what: quantized.facts},
             notes=(*notes, *note),
             strategy=plan.strategy,
+            search=plan.search,
             finetune_epochs=plan.finetune_epochs,
             inherited_test=inherited,
             fp32_test=None if quantized is None else test,

@@ -34,7 +34,7 @@ from latkit.search.once_for_all.specialize import (
 )
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.base import load_record
-from latkit.search.records.result import FILES, exported_file
+from latkit.search.records.result import FILES, exported_file, exported_files
 from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.workspace.compare import Reach
 from latkit.workspace.models.fitting import pinned_as
@@ -121,7 +121,13 @@ def specialize(
 
 
 def _plan(request: SpecializeRequest) -> SpecializePlan:
-    return SpecializePlan(seed=request.seed, finetune_epochs=request.finetune_epochs, strategy=request.strategy)
+    return SpecializePlan(
+        seed=request.seed,
+        finetune_epochs=request.finetune_epochs,
+        strategy=request.strategy,
+        strategy_settings=request.strategy_settings,
+        evaluations=request.evaluations,
+    )
 
 
 def _candidates(
@@ -146,11 +152,20 @@ def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder
     found: list[Found] = []
     for one, latency_s in requested:
         place = folder / f"{str(one.target).replace('/', '-')}-{1e3 * latency_s:.6g}ms"
-        saved = _saved(place, one, latency_s, specializer)
-        found.append((saved or specializer.find(one.table, str(one.target), latency_s, place), place))
+        result = _saved(place, one, latency_s, specializer)
+        if result is None:
+            _discard(place)
+            result = specializer.find(one.table, str(one.target), latency_s, place)
+        found.append((result, place))
         text = f"{one.target} at {1e3 * latency_s:.4g} ms"
         specializer.progress.advance("specializing", len(found), len(requested), text)
     return found
+
+
+def _discard(place: Path) -> None:
+    """Remove the result of another search, so that it is not taken for one of the files that will be written."""
+    for name in (RESULT_FILE, MEASURED_FILE, *exported_files(place)):
+        (place / name).unlink(missing_ok=True)
 
 
 def _saved(place: Path, one: SpecializeTarget, latency_s: float, specializer: Specializer) -> Specialized | None:
@@ -164,6 +179,7 @@ def _saved(place: Path, one: SpecializeTarget, latency_s: float, specializer: Sp
     plan = specializer.plan
     found = saved.target, saved.latency_s, saved.strategy, saved.finetune_epochs
     is_same = found == (str(one.target), latency_s, plan.strategy, plan.finetune_epochs)
+    is_same &= saved.search in (None, plan.search)
     is_same &= saved.fp32_test is not None or bool(saved.notes) or not needs_quantizing(one.target)
     return saved if is_same and math.isclose(saved.predicted_s, one.table.total(saved.architecture)) else None
 

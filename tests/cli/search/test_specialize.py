@@ -10,14 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latkit.evaluation.cross_evaluation import Entry
+from latkit.evaluation.cross_table import Cell, CrossTable
 from latkit.latency_models import LookupModel
-from latkit.ops import Op
+from latkit.layout import MEASURED_FILE
+from latkit.ops import Network, Op
 from latkit.search import load_data
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.specialize import RESULT_FILE, Specialized
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from latkit.tables import ElasticTable
+from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.builders import TARGET, measurements_of
 from tests.conftest import Run
@@ -26,7 +33,7 @@ from tests.search.conftest import save_stripes
 STAGES = (Stage(8, 1, (1, 2), (3, 5), (2, 3)), Stage(8, 2, (1, 2), (3, 5), (2, 3)))
 SPACE = ElasticSpace("mini", (6, 8), Fixed(8, 2), STAGES, Head(16), channels=1, classes=2)
 SETTINGS = SupernetSettings.quick(epochs=1, batch_size=16, crop_padding=1, random_subnets=1, calibration_images=32)
-LACKING = f"{TARGET.device}/{TARGET.runtime}-t2"
+LACKING, OTHER = f"{TARGET.device}/{TARGET.runtime}-t2", f"{TARGET.device}/{TARGET.runtime}-t4"
 Specialize = Callable[..., tuple[int, Any, str]]
 
 
@@ -49,9 +56,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_stripes(root / "stripes.npz")
     data = load_data(str(root / "stripes.npz"), 8, 1)
     train_supernet(SupernetProblem(SPACE, data, SETTINGS, "uniform"), workspace.search_dir("base"))
-    for target, known in ((str(TARGET), SPACE.ops()), (LACKING, SPACE.ops()[:-3])):
+    for target, known in ((str(TARGET), SPACE.ops()), (LACKING, SPACE.ops()[:-3]), (OTHER, SPACE.ops())):
         model = made_model(known)
-        path = root / "measurements" / target.replace("-t2", "-t2-fp32-b1") / "model-lookup.json"
+        path = root / "measurements" / str(Target.parse(target)) / "model-lookup.json"
         path.parent.mkdir(parents=True)
         model.save(path)
     return root
@@ -85,6 +92,51 @@ def test_many_latencies_in_one_command_with_a_page(specialize: Specialize, root:
     code, again, _ = specialize(*given)
     assert again["targets"] == document["targets"]
     assert (root / "search" / "base" / "evaluated.jsonl").read_text() == evaluated
+
+
+@pytest.mark.slow
+def test_another_search_replaces_what_was_found_and_all_that_was_measured_of_it(
+    specialize: Specialize, root: Path
+) -> None:
+    given = ("base", TARGET, OTHER, "--latencies", 1, "--evaluations", 24)
+    _, document, _ = specialize(*given)
+    places = [Path(one["files"]["weights"]).parent for one in document["targets"]]
+    for name in (MEASURED_FILE, "network-quantized.onnx"):
+        (places[0] / name).write_text("of another network")
+    code, _, err = specialize(*given, "--seed", 1)
+    assert code == 0, err
+    assert not (places[0] / MEASURED_FILE).exists()
+    assert not (places[0] / "network-quantized.onnx").exists()
+    assert [load_record(Specialized, place / RESULT_FILE).search.seed for place in places] == [1, 1]  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_a_measured_cross_table_is_shown_of_the_networks_that_are_still_there(
+    specialize: Specialize, root: Path, latkit: Run, tmp_path: Path
+) -> None:
+    _, document, _ = specialize("base", TARGET, OTHER, "--latencies", 1, "--evaluations", 24)
+    places = [Path(one["files"]["weights"]).parent for one in document["targets"]]
+    table = cross_table(places)
+    replaced = table.rows[0].model_copy(update={"key": "another"})
+    for rows, expected in ((table.rows, [True, True]), ((replaced, table.rows[1]), [False, True])):
+        table.model_copy(update={"rows": rows}).save(root / "search" / "base")
+        assert latkit("-C", root, "report", "base", "-o", tmp_path / "page.html")[0] == 0
+        page = (tmp_path / "page.html").read_text().partition("Every network on every target")[2]
+        measured = page.partition("Most were not measured")[0]
+        assert [place.name in measured for place in places] == expected
+        assert all(expected) or "Most were not measured" in page
+
+
+def cross_table(places: Sequence[Path]) -> CrossTable:
+    """Of the networks in these folders, all of the same made-up latency."""
+    targets = (str(TARGET), str(Target.parse(OTHER)))
+    rows = tuple(
+        Entry(place.name, "derived", Network.load(place / FILES["architecture"]), target).row(
+            dict.fromkeys(targets, Cell(first_ms=1, second_ms=1))
+        )
+        for place, target in zip(places, targets, strict=True)
+    )
+    return CrossTable(name="base", targets=targets, rows=rows)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from latkit.evaluation.cross_table import CrossTable, Row
@@ -196,15 +198,26 @@ def _predicted(known: SupernetFacts) -> Html:
 
 
 def _cross_table(known: SupernetFacts) -> Html:
-    """The measured table if there is one of these networks, else what the models predict."""
+    """What was measured of these networks on every target; of others what the models predict."""
     measured = known.measured_cross
-    if measured is not None and {one.name for one in known.found} == {row.name for row in measured.rows}:
-        return cross_section(measured)
-    hint = notice("Most were not measured on the other targets; run again with: ", command("--cross"))
-    return join([hint, cross_rows(_predicted_cross_table(known))])
+    keys = {row.name: row.key for row in measured.rows} if measured else {}
+    others = [one for one in known.found if keys.get(one.name) != one.network.key]
+    parts = []
+    if measured is not None and (rows := _current(measured, known, others)):
+        parts.append(cross_section(measured.model_copy(update={"rows": rows})))
+    if others:
+        hint = notice("Most were not measured on the other targets; run again with: ", command("--cross"))
+        parts += [hint, cross_rows(_predicted_cross_table(known, others))]
+    return join(parts)
 
 
-def _predicted_cross_table(known: SupernetFacts) -> CrossTable:
+def _current(measured: CrossTable, known: SupernetFacts, others: Sequence[SubnetFacts]) -> tuple[Row, ...]:
+    """The rows of networks that are still in the folder."""
+    names = {one.name for one in known.found} - {one.name for one in others}
+    return tuple(row for row in measured.rows if row.name in names)
+
+
+def _predicted_cross_table(known: SupernetFacts, found: Sequence[SubnetFacts]) -> CrossTable:
     rows = [
         Row(
             name=one.name,
@@ -220,7 +233,7 @@ def _predicted_cross_table(known: SupernetFacts) -> CrossTable:
             key=one.network.key,
             cells={target: known.predicted_cell(one, target) for target in known.targets},
         )
-        for one in known.found
+        for one in found
     ]
     emulated = tuple(target for target, model in known.models.items() if model.origin_.environment.emulated)
     return CrossTable(name=known.name, targets=known.targets, emulated=emulated, rows=tuple(rows))
