@@ -13,10 +13,12 @@ mean over seeds, and `spread`, the standard deviation of their mean over seeds.
 **equal.** `long_equal`: uniform sampling and the default of brief trainings, each for as many epochs as take the CPU
 seconds of the long training; `--long-seeds` of them.
 
-**alone.** The ten sub-networks, each trained alone from scratch, with the same images, augmentation, rates and losses.
-`alone_difference_points`: the mean accuracy in the long supernet minus theirs in percentage points, for as many epochs
-as the supernet had. `alone_share_difference_points`: that in the first seed of the default curriculum minus theirs, for
-a tenth of that supernet's CPU seconds each.
+**alone.** The ten sub-networks, or the first `--alone` of them, each trained alone from scratch, with the same images,
+augmentation, rates and losses. `alone_difference_points`: the mean accuracy in the long supernets minus theirs in
+percentage points, for as many epochs as the supernet had; `alone` has both, one by one.
+
+**share.** `alone_share_difference_points`: that in the first seed of the default curriculum minus that of the ten
+trained alone for a tenth of that supernet's CPU seconds each.
 
 **predictor.** `predictor_tau`: Kendall's tau on 200 sub-networks drawn uniformly that the accuracy predictor did not
 learn from, from at most 400 evaluated ones; `predictor_tau_front` on those of its own held-out fifth, half of which
@@ -152,6 +154,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "long": once_for_all_training.long_row,
     "equal": once_for_all_training.equal_rows,
     "alone": once_for_all_costs.individual,
+    "share": once_for_all_costs.share,
     "predictor": once_for_all_targets.predictor,
     "collect": once_for_all_targets.collect,
     "specialize": once_for_all_targets.specialize,
@@ -167,6 +170,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=400, help="of the long training, and of networks alone")
     parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default=LONG_CURRICULUM)
     parser.add_argument("--long-seeds", type=int, default=1, help="of the long training")
+    parser.add_argument("--alone", type=int, default=10, help="sub-networks that are trained alone")
     parser.add_argument("--supernet-seed", type=int, default=0, help="of the long training that is specialized")
     parser.add_argument("--curriculum", action="append", choices=CURRICULA.names(), help="only these")
     parser.add_argument("--evaluations", type=int, default=400, help="sub-networks that the predictor has")
@@ -220,6 +224,7 @@ def main() -> None:
     show_facts("long", found.get("long", {}))
     for name, row in found.get("long_equal", {}).items():
         show_facts(f"{name}, as costly as the long one", row)
+    show_table("alone", found.get("alone", []))
     show_table("targets", found.get("targets", []))
     show_table("missing", [{"part": one} for one in found["missing"]])
     show_facts("once for all", {name: value for name, value in found.items() if not isinstance(value, dict | list)})
