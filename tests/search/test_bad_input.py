@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
+from tests.forking import Forks
 from tests.search.conftest import MINI_SPACE, Tables, brief, middle_s
 from tests.search.data.test_data import idx, write_folder, write_idx
 
@@ -274,11 +272,9 @@ except OutOfMemory as error:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory that the system keeps")
-def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
+def test_a_search_without_memory_says_what_helps(tmp_path: Path, forked: Forks) -> None:
     (tmp_path / "mini.toml").write_text(MINI_SPACE)
-    command = [sys.executable, "-c", textwrap.dedent(HUNGRY), str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    done = forked.run("-c", HUNGRY, tmp_path, env={"OMP_NUM_THREADS": "1"})
     assert "found: expected enough memory for the search, but found: " in done.stdout, done.stderr[-2000:]
     assert "allocate memory" in done.stdout or "not enough memory" in done.stdout
     assert "a batch_size below 20000 and a training_batch_size below 64, or with precision=bf16-mixed" in done.stdout
