@@ -124,9 +124,15 @@ def _copied(runtime: Runtime, prebuilt: Path, path: Path) -> Artifact:
 
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
-    exported = [CHECKED, subject.key] if isinstance(subject, Graph) else _exported_ops(subject)
+    exported = [CHECKED, _exported_graph(subject)] if isinstance(subject, Graph) else _exported_ops(subject)
     described = [RECIPE, exported, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch]
     return digest(described if is_native(runtime, subject) else [*described, runtime.quantizer])
+
+
+def _exported_graph(subject: Graph) -> dict[str, object]:
+    """All that is exported of a graph: also scales and zero points, which are no part of its key but can decide how
+    long it takes."""
+    return {name: value for name, value in subject.to_json().items() if name != "name"}
 
 
 def _exported_ops(subject: Op | Network) -> list[object]:

@@ -7,11 +7,14 @@ import json
 import os
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from latkit.artifacts import cache as cache_module
 from latkit.artifacts.cache import ArtifactCache, default_folder
 from latkit.errors import ExportError, UsageError
+from latkit.graphs import Constant, Graph, Node, Tensor
 from latkit.ops import OVERHEAD_PROBE, Network, Op, OpKind, get_kind, make_op
 from latkit.runtimes.onnxruntime import OnnxRuntime
 from latkit.targets import Target
@@ -104,6 +107,25 @@ def test_device_threads_names_and_skips_do_not_change_the_file(tmp_path: Path, e
     cache.artifact(NETWORK, TARGET)
     cache.artifact(Network((skip, *NETWORK.ops), "other"), Target.parse("phone/onnxruntime-t4"))
     assert len(exports) == 1
+
+
+def test_graphs_of_one_key_and_other_scales_have_files_of_their_own(tmp_path: Path) -> None:
+    def softmax(scale: float, name: str = "") -> Graph:
+        given, made = Tensor((1, 4, 8), "uint8"), Tensor((1, 4, 8))
+        constants = tuple(
+            Constant(Tensor((), kind), example=(value,)) for kind, value in (("float32", scale), ("uint8", 0))
+        )
+        nodes = (Node("DequantizeLinear", (0, 1, 2), (made,)), Node("Softmax", (3,), (made,)))
+        return Graph((given,), constants, nodes, (4,), name=name)
+
+    first, other = softmax(0.5), softmax(0.25)
+    assert first.key == other.key
+    cache = ArtifactCache(tmp_path)
+    paths = [cache.artifact(graph, TARGET).path for graph in (first, other, softmax(0.5, "named"))]
+    assert paths[0] == paths[2] != paths[1]
+    assert [
+        {float(numpy_helper.to_array(constant)) for constant in onnx.load(path).graph.initializer} for path in paths[:2]
+    ] == [{0.5, 0.0}, {0.25, 0.0}]
 
 
 def test_the_bytes_of_an_onnx_file_are_the_same_each_time(tmp_path: Path) -> None:
