@@ -10,6 +10,7 @@ from latkit.graphs.graph import Graph
 from latkit.graphs.onnx import patterns as onnx_patterns
 from latkit.graphs.onnx.builder import GraphBuilder
 from latkit.graphs.onnx.channels_last import part_in_layout, with_channels_last, without_channels_last
+from latkit.graphs.onnx.kinds import with_other_mode
 from latkit.graphs.tflite import kinds as tflite_kinds
 from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.graphs.tflite.scales import with_other_scales
@@ -38,13 +39,9 @@ def _same(graph: Graph) -> Graph:
     return graph
 
 
-def _none(_graph: Graph) -> Sequence[Graph]:
-    return ()
-
-
 DIALECTS: Mapping[str, Dialect] = {
     "onnx": Dialect(
-        onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last, _none
+        onnx_patterns.units, GraphBuilder, part_in_layout, with_channels_last, without_channels_last, with_other_mode
     ),
     "tflite": Dialect(tflite_kinds.units, TFLiteBuilder, DefUse.part, _same, _same, with_other_scales),
 }

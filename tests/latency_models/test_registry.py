@@ -99,8 +99,8 @@ def test_what_is_registered_is_a_model_of_that_kind() -> None:
 @pytest.mark.parametrize(
     ("kind", "found", "message"),
     [
-        ("kernels", "latkit-kernels-1", "'latkit-kernels-1', which an older latkit wrote; run latkit fit again"),
-        ("kernels", "latkit-kernels-3", "which a newer latkit wrote; update latkit, or run latkit fit again"),
+        ("kernels", "latkit-kernels-2", "'latkit-kernels-2', which an older latkit wrote; run latkit fit again"),
+        ("kernels", "latkit-kernels-4", "which a newer latkit wrote; update latkit, or run latkit fit again"),
         ("lookup", "latkit-model-9", "which a newer latkit wrote"),
         ("lookup", "latkit-model-0", "which an older latkit wrote"),
         ("lookup", "csv", "format 'csv'"),
@@ -117,8 +117,8 @@ def test_a_file_of_another_release_says_so(kind: str, found: object, message: st
 
 def test_a_kernel_model_of_version_0_1_names_no_kind(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    path.write_text(json.dumps({"format": "latkit-kernels-2"}))
-    with pytest.raises(BadFile, match="format 'latkit-kernels-2', but found target: Field required"):
+    path.write_text(json.dumps({"format": "latkit-kernels-3"}))
+    with pytest.raises(BadFile, match="format 'latkit-kernels-3', but found target: Field required"):
         load_model(path, LatencyModel)
     with pytest.raises(BadFile, match="of ops and networks"):
         load_model(path, AdditiveModel)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from latkit.graphs.graph import Graph, Node
 from latkit.graphs.node_types import binary_kind, permutation, transpose_kind
 from latkit.graphs.onnx.operators import BINARY
@@ -19,7 +22,23 @@ def node_kind(graph: Graph, node: Node) -> str:
         return "linear" if graph.constant(node.inputs[1]) else "matmul"
     if node.op.startswith("Global") or node.op in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"):
         return "reduce"
-    return node.op.lower()
+    mode = node.get("mode", NEAREST) if node.op == "Resize" else NEAREST
+    return node.op.lower() if mode == NEAREST else f"{node.op.lower()}_{mode}"
+
+
+NEAREST, LINEAR = "nearest", "linear"
+"""Modes of Resize: copies of pixels, and means of neighbors, which take many times as long."""
+
+
+def with_other_mode(kernel: Graph) -> Sequence[Graph]:
+    """An image of floats that is resized in the other mode, since a quantizer may leave those of one mode in floats
+    alone; nothing for other kernels."""
+    (node, *others) = kernel.nodes
+    mode = node.get("mode", NEAREST)
+    if others or node.op != "Resize" or mode not in (NEAREST, LINEAR):
+        return ()
+    settings = dict(node.attributes) | {"mode": LINEAR if mode == NEAREST else NEAREST}
+    return (replace(kernel, nodes=(replace(node, attributes=tuple(settings.items())),)),)
 
 
 def _conv_kind(graph: Graph, node: Node) -> str:

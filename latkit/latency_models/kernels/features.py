@@ -11,7 +11,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Partition, Rule, partition_graph
 from latkit.graphs.dialects import measured_form, network_form, units_of
-from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
+from latkit.latency_models.kernels.shapes import group_channels, shape_features, unfolded, window_elements
 from latkit.latency_models.roofline import TILE, up
 
 MAX_TIMED = 2
@@ -107,7 +107,7 @@ def timed_parts(graph: Graph, rules: Collection[Rule]) -> Partition | None:
 
 
 def roofline(spec: KernelSpec) -> Floats:
-    """Terms of the physical baseline, shape (7,): a latency is a non-negative sum of them."""
+    """Terms of the physical baseline, shape (9,): a latency is a non-negative sum of them."""
     light = sum(elements for _, elements in spec.light)
     terms = [
         1,
@@ -117,6 +117,7 @@ def roofline(spec: KernelSpec) -> Floats:
         spec.weights,
         light,
         _wasted(spec),
+        *unfolded(spec.graph),
     ]
     return np.array(terms, dtype=np.float64)
 
@@ -129,7 +130,7 @@ def _wasted(spec: KernelSpec) -> float:
 
 
 def features(spec: KernelSpec, light_kinds: Sequence[str]) -> Floats:
-    """Features for regression among kernels of one anchor, shape (7 + SHAPES + len(light_kinds),)."""
+    """Features for regression among kernels of one anchor, shape (9 + SHAPES + len(light_kinds),)."""
     terms = roofline(spec)[1:]
     intensity = spec.macs / max(spec.bytes, 1)
     light = dict(spec.light)

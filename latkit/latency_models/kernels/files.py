@@ -17,9 +17,9 @@ from latkit.latency_models.kernels.shapes import SHAPES
 from latkit.latency_models.residual_trees import TreesEntry
 from latkit.timing import Environment
 
-FORMAT: Literal["latkit-kernels-2"] = "latkit-kernels-2"
+FORMAT: Literal["latkit-kernels-3"] = "latkit-kernels-3"
 
-ROOFLINE = 7
+ROOFLINE = 9
 """Terms of a kernel's roofline."""
 
 Name = Annotated[str, Field(max_length=200)]
@@ -68,7 +68,7 @@ class KernelFile(BaseModel):
     """A file of a kernel model."""
 
     model_config = _STRICT
-    format: Literal["latkit-kernels-2"] = FORMAT
+    format: Literal["latkit-kernels-3"] = FORMAT
     kind: Literal["kernels"] = "kernels"
     target: str
     environment: Environment = Field(alias="setup")

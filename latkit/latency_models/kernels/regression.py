@@ -34,7 +34,7 @@ class AnchorModel:
     """Kinds of light units measured beside it, in the order of the features."""
     lows: Floats
     highs: Floats
-    """Minimum and maximum roofline terms of the kernels in the fit, shape (7,)."""
+    """Minimum and maximum roofline terms of the kernels in the fit, shape (9,)."""
     baseline: Floats
     """Seconds per unit of each roofline term; used alone where there are too few kernels for trees."""
     bound: Floats

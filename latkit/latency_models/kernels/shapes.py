@@ -46,6 +46,33 @@ def group_channels(graph: Graph) -> int:
     return 0
 
 
+DIRECT_CHANNELS = 4
+"""Runtimes compute a convolution directly from its image where its channels are a multiple of these, not in groups."""
+
+
+def unfolded(graph: Graph) -> tuple[int, int]:
+    """Rows and elements of the matrices into which convolutions unfold their images: a row per pixel and group.
+
+    Only of convolutions in groups of several channels, and of images of few channels, such as of three colors. Rows of
+    groups are short, so that their number matters more than that of their MACs. (0, 0) for other graphs.
+    """
+    rows = elements = 0
+    for node in graph.nodes:
+        if node.op in _UNFOLDED:
+            place = _UNFOLDED[node.op]
+            given, weights = (graph.tensors()[number].shape for number in node.inputs[:2])
+            each = weights[place]
+            groups = given[place] // max(each, 1)
+            if each > 1 and (groups > 1 or each % DIRECT_CHANNELS):
+                made = groups * math.prod(node.outputs[0].shape) // max(node.outputs[0].shape[place], 1)
+                rows, elements = rows + made, elements + made * math.prod(weights[1:])
+    return rows, elements
+
+
+_UNFOLDED = {"Conv": 1, "CONV_2D": 3}
+"""Convolutions, each with the axis of its channels, in images as in weights."""
+
+
 def window_elements(node: Node) -> int:
     """Elements that a pool reads, each as often as it is read; 0 for other nodes."""
     if node.op in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
