@@ -9,6 +9,7 @@ import typer
 from latkit.cli.console import emit_json, say, show_table, showing_progress
 from latkit.cli.options import AsJson, ModelKind, Seed, Wait, workspace_folder
 
+MIN_MS = 1e-9
 LATENCIES = ("target", "latency_ms", "predicted_ms", "measured_ms")
 """What a person is shown of a sub-network, besides its scores; --json has all of it."""
 
@@ -18,7 +19,8 @@ def specialize(
     base: Annotated[str, typer.Argument(metavar="BASE", help="A supernet that latkit train-supernet trained.")],
     targets: Annotated[list[str], typer.Argument(metavar="TARGET...", help="Such as pi4/tflite-t4.")],
     latency_ms: Annotated[
-        list[float] | None, typer.Option("--latency-ms", min=0, help="Milliseconds, for every target; repeat.")
+        list[float] | None,
+        typer.Option("--latency-ms", min=MIN_MS, help="Milliseconds, for every target; repeat."),
     ] = None,
     latencies: Annotated[
         int,

@@ -109,10 +109,11 @@ class TrainingRecipe(Record):
     def difference(self, other: Self, *, versions: bool = True) -> tuple[str, Any, Any] | None:
         """Name, own and other value of the first field in which another recipe differs; None if there is none.
 
-        The machine may differ, and with it the last bits.
+        The machine may differ, and with it the last bits. Another space comes before what follows from it, such as the
+        shape of the images.
         """
         mine, theirs = (recipe.consequential(versions=versions) for recipe in (self, other))
-        for name in sorted(mine.keys() | theirs.keys()):
+        for name in sorted(mine.keys() | theirs.keys(), key=lambda name: ("." in name, name)):
             if mine.get(name) != theirs.get(name):
                 return name, mine.get(name), theirs.get(name)
         return None

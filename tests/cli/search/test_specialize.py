@@ -152,6 +152,7 @@ def cross_table(places: Sequence[Path]) -> CrossTable:
         (("base", "nothing/tflite", "--latencies", 1), "nothing"),
         (("none", TARGET, "--latencies", 1), "expected a trained supernet, but found none"),
         (("base", TARGET, "--latencies", 1, "--latency-ms", "nan"), "0"),
+        (("base", TARGET, "--latency-ms", 0), "invalid value for '--latency-ms': Input should be greater than"),
     ],
 )
 def test_what_cannot_work_is_one_line(specialize: Specialize, arguments: tuple[object, ...], expected: str) -> None:

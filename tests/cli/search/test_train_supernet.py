@@ -33,6 +33,7 @@ expansions = [2]
 def test_a_supernet_is_trained_resumed_and_refused(tmp_path: Path) -> None:
     Folders.init(tmp_path)
     (tmp_path / "mini.toml").write_text(SPACE)
+    (tmp_path / "other.toml").write_text(SPACE.replace("[6, 8]", "[6, 10]").replace("mini", "other"))
     save_stripes(tmp_path / "stripes.npz")
     given = ["-C", str(tmp_path), "train-supernet", "--space", str(tmp_path / "mini.toml"), "-o", "base", "--quick"]
     brief = ["--data", str(tmp_path / "stripes.npz"), "--epochs", "1", "--set", "random_subnets=1"]
@@ -50,6 +51,10 @@ def test_a_supernet_is_trained_resumed_and_refused(tmp_path: Path) -> None:
         (
             [*given, *brief, "--curriculum", "none"],
             "unknown curriculum 'none'; known curricula: growing, ",
+        ),
+        (
+            [*given, *brief, "--curriculum", "uniform", "--space", str(tmp_path / "other.toml"), "--resume"],
+            "expected space to be 'mini' as in the supernet to be resumed, but found 'other'",
         ),
         ([*given, "--data", "digits"], "classification of the 10 classes of data digits needs (10,)"),
     ):
