@@ -57,6 +57,8 @@ class SpecializeRun:
     """None where a strategy searched instead of evolution over predictions."""
     seconds: float
     """Of search, evaluation and export: without training the predictor and without measuring."""
+    cpu_seconds: float
+    """The same in seconds of all threads of this process."""
     report: Path
     """The page."""
 
@@ -107,9 +109,9 @@ def specialize(
     evaluations = Evaluations(folder, trained, trained.judge.metric_and_loss)
     candidates, expected = _candidates(trained, evaluations, request, callbacks, folder)
     specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress, expected)
-    begin = time.monotonic()
+    began, cpu_began = time.monotonic(), time.process_time()
     found = _found(specializer, targets, folder / SPECIALIZED)
-    seconds = time.monotonic() - begin
+    seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu_began
     if request.measure:
         found = [each for one in targets for each in _measured(workspace, one, found, request, callbacks)]
     if request.cross:
@@ -117,7 +119,7 @@ def specialize(
     page = folder / REPORT_FILE
     report.write_report(workspace, request.name, page)
     predictor = expected.fitted.report if expected else None
-    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), predictor, seconds, page)
+    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), predictor, seconds, cpu_seconds, page)
 
 
 def _plan(request: SpecializeRequest) -> SpecializePlan:
