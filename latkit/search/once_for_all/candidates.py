@@ -118,8 +118,8 @@ def found_or_refused(
     """The candidates. Raises UsageError, with the range, where there is none."""
     if not found:
         raise UsageError(
-            f"expected a sub-network from {min_share:.0%} to 100 % of {1e3 * latency_s:.4g} ms, but found none; those "
-            f"of space {table.space.name} take {1e3 * table.min():.4g} to {1e3 * table.max():.4g} ms"
+            f"expected a sub-network from {100 * min_share:.0f} to 100 % of {1e3 * latency_s:.4g} ms, but found none; "
+            f"those of space {table.space.name} take {1e3 * table.min():.4g} to {1e3 * table.max():.4g} ms"
         )
     return found
 

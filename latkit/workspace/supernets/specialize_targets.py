@@ -50,10 +50,14 @@ def specialize_targets(
 
 
 def _spread(table: ElasticTable, count: int) -> list[float]:
-    """Latencies in seconds, evenly spaced between `LATENCY_QUANTILES` of random sub-networks."""
-    drawn = table.arrays.draw(SAMPLE_SIZE, np.random.default_rng(0))
-    low, high = np.quantile(table.lookup(drawn), LATENCY_QUANTILES)
-    return [float(one) for one in np.linspace(low, high, count + 2)[1:-1]]
+    """Latencies in seconds, evenly spaced between `LATENCY_QUANTILES` of random sub-networks.
+
+    Each is that of the next faster sub-network: a small space has gaps, in which no sub-network is.
+    """
+    drawn = np.sort(table.lookup(table.arrays.draw(SAMPLE_SIZE, np.random.default_rng(0))))
+    low, high = np.quantile(drawn, LATENCY_QUANTILES)
+    spaced = np.linspace(low, high, count + 2)[1:-1]
+    return [float(drawn[at - 1]) for at in np.searchsorted(drawn, spaced, side="right")]
 
 
 def _model(
