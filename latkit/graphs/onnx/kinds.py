@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,7 +43,13 @@ def with_other_mode(kernel: Graph) -> Sequence[Graph]:
 
 
 def _conv_kind(graph: Graph, node: Node) -> str:
-    groups = node.get("group", 1)
+    given, weights = (graph.tensors()[number].shape for number in node.inputs[:2])
+    groups, channels = node.get("group", 1), given[1]
     if groups == 1:
-        return "conv"
-    return "conv_depthwise" if groups == graph.tensors()[node.inputs[0]].shape[1] else "conv_grouped"
+        return "conv_image" if channels <= IMAGE_CHANNELS and math.prod(weights[2:]) > 1 else "conv"
+    return "conv_depthwise" if groups == channels else "conv_grouped"
+
+
+IMAGE_CHANNELS = 3
+"""Maximum number of channels of a photograph. onnxruntime computes its convolution by another routine, since they fill
+no vector: as a kind of its own, neither its time nor what it saves beside its neighbors is taken for that of others."""

@@ -30,3 +30,21 @@ def test_nothing_else_has_another_mode() -> None:
     (cubic,) = (replace(node, attributes=(("mode", "cubic"),)) for node in resized("nearest").nodes)
     assert not variants_of(replace(resized("nearest"), nodes=(cubic,)))
     assert [unit.kind for unit in units_of(replace(resized("nearest"), nodes=(cubic,)))] == ["resize_cubic"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "groups", "kind"),
+    [
+        (3, 3, 1, "conv_image"),
+        (1, 7, 1, "conv_image"),
+        (3, 1, 1, "conv"),
+        (4, 3, 1, "conv"),
+        (8, 3, 2, "conv_grouped"),
+        (8, 3, 8, "conv_depthwise"),
+        (3, 3, 3, "conv_depthwise"),
+    ],
+)
+def test_convolutions_by_channels_and_groups(channels: int, kernel: int, groups: int, kind: str) -> None:
+    b = GraphBuilder()
+    graph = b.graph([b.conv(b.input(1, channels, 8, 8), 8 if groups != 3 else 3, kernel, 1, groups)])
+    assert [unit.kind for unit in units_of(graph)] == [kind]
