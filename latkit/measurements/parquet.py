@@ -9,16 +9,35 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from latkit._io import atomic_write, reading, write_text
+from latkit._io import atomic_write, read_text, reading, write_text
 from latkit._version import __version__
-from latkit.errors import UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.measurements.rows import measurements_from_rows
 from latkit.timing import Measurement, estimate, reference_seconds
+
+MADE_BY = "- Made by: `latkit "
+"""Begins the line of a card that no other Markdown file has."""
 
 
 def card_path(path: Path) -> Path:
     """Path of a dataset's card: in the same folder, ending in .md."""
     return path.with_suffix(".md")
+
+
+def check_replaces_card(path: Path) -> None:
+    """Raise UsageError if the card of a dataset at `path` would replace a file that is no card."""
+    card = card_path(path)
+    if not card.exists() and not card.is_symlink():
+        return
+    try:
+        is_card = MADE_BY in read_text(card, "the card of a dataset")
+    except BadFile:
+        is_card = False
+    if not is_card:
+        raise UsageError(
+            f"expected to write the card of {path.name} to {card}, but found another file there; it is unchanged: "
+            "move it, or export under another name"
+        )
 
 
 def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) -> None:
@@ -74,7 +93,7 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
             f"- Environment: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"
             for text in environments
         ),
-        f"- Made by: `latkit {shlex.join(command)}`",
+        f"{MADE_BY}{shlex.join(command)}`",
         f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device{_saved_note(measurements)}",
         *_repeatability(measurements),
     ]

@@ -10,7 +10,7 @@ from latkit.devices import load_device
 from latkit.devices.device_info import describe
 from latkit.errors import NotMeasured
 from latkit.layout import Folders
-from latkit.measurements import card_path, read_parquet, write_card, write_parquet
+from latkit.measurements import card_path, check_replaces_card, read_parquet, write_card, write_parquet
 from latkit.measurements.unreadable import Unreadable
 from latkit.targets import Target
 from latkit.workspace.requests.measurements import ExportMeasurementsRequest, ImportMeasurementsRequest
@@ -35,7 +35,11 @@ class Repaired:
 
 
 def export_measurements(folders: Folders, request: ExportMeasurementsRequest) -> Exported:
-    """Write all measurements of a target. Raises NotMeasured, UsageError."""
+    """Write all measurements of a target, and their card. Raises NotMeasured, UsageError.
+
+    A file of the card's name that is no card is not replaced.
+    """
+    check_replaces_card(request.output)
     measurements = folders.measurements(request.target)
     card = write_card(measurements, _device_lines(folders, request.target.device), request.command)
     write_parquet(measurements, request.output, card)

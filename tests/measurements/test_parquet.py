@@ -5,7 +5,10 @@ import polars as pl
 import pytest
 
 from latkit.errors import BadFile, UsageError
+from latkit.layout import Folders
 from latkit.measurements import card_path, read_parquet, write_card, write_parquet
+from latkit.workspace.measurements import export_measurements
+from latkit.workspace.requests import ExportMeasurementsRequest
 from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, network_of
 
 MEASUREMENTS = [
@@ -43,6 +46,22 @@ def test_a_dataset_without_saved_baselines_is_read(tmp_path: Path) -> None:
     write_parquet(MEASUREMENTS, path, "")
     pl.read_parquet(path).drop("reference_s").write_parquet(path)
     assert read_parquet(path) == MEASUREMENTS
+
+
+def test_a_card_replaces_no_file_of_another_kind(tmp_path: Path) -> None:
+    folders = Folders.init(tmp_path)
+    with folders.store(MEASUREMENTS[0].target) as store:
+        store.add_all(MEASUREMENTS)
+    request = ExportMeasurementsRequest(target=MEASUREMENTS[0].target, output=tmp_path / "d.parquet", command=("x",))
+    notes = tmp_path / "d.md"
+    notes.write_text("# my notes\n")
+    with pytest.raises(UsageError, match="found another file there"):
+        export_measurements(folders, request)
+    assert (notes.read_text(), request.output.exists()) == ("# my notes\n", False)
+    notes.unlink()
+    for _ in range(2):  # a dataset's own card is replaced
+        export_measurements(folders, request)
+    assert f"# {TARGET}" in notes.read_text()
 
 
 def test_nothing_is_no_dataset(tmp_path: Path) -> None:
