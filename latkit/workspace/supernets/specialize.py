@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -165,7 +166,10 @@ def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder
 
 
 def _discard(place: Path) -> None:
-    """Remove the result of another search, so that it is not taken for one of the files that will be written."""
+    """Remove the result of another search, so that it is not taken for one of the files that will be written, and what
+    a command that was killed had not finished writing."""
+    for left in place.glob(".*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     for name in (RESULT_FILE, MEASURED_FILE, *exported_files(place)):
         (place / name).unlink(missing_ok=True)
 
