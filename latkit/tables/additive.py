@@ -63,10 +63,11 @@ class AdditiveTable(CostTable):
 
     def total(self, architecture: Sequence[int]) -> float:
         """The cost of one architecture, in microseconds of computing time. Raises UsageError."""
-        if len(architecture) != len(self._rows) or min(architecture) < 0:
+        rows = self._rows  # read once: this is called for every network of a search
+        if len(architecture) != len(rows) or min(architecture) < 0:
             raise UsageError(OUTSIDE)
         try:
-            total = self._base + sum([row[index] for row, index in zip(self._rows, architecture, strict=True)])
+            total = self._base + sum([row[index] for row, index in zip(rows, architecture, strict=True)])
         except IndexError:
             raise UsageError(OUTSIDE) from None
         if self._pairs:
