@@ -29,7 +29,7 @@ from latkit.cli.console import show_table
 from latkit.graphs import partition_graph
 from latkit.latency_models.kernels.features import kernel_specs, roofline
 from latkit.latency_models.kernels.regression import MIN_S, best_rates, fit_few
-from latkit.latency_models.residual_trees import fit_baseline
+from latkit.latency_models.trees.residual_trees import fit_baseline
 from latkit.runtimes.onnx.graph import read_graph
 
 MEASURED = (1, 2, 3, 5)

@@ -36,8 +36,8 @@ from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Drawn, Validation, validate_drawn
 from latkit.latency_models import AdditiveModel
 from latkit.latency_models.additive import timed_ops
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
 from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.profiling.pair_probes import pair_probes

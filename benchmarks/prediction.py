@@ -36,9 +36,9 @@ from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Validation, fit_networks, validate
 from latkit.latency_models import MIN_OPS_TO_FIT, AdditiveModel, LookupModel, design_matrix, fit_kind
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
-from latkit.latency_models.conformal import half_width
+from latkit.latency_models.calibration.conformal import half_width
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
 from latkit.ops import Network, Op
 from latkit.profiling.active_learning import explore
 from latkit.progress import Callbacks

@@ -26,8 +26,8 @@ from rich.table import Table
 from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
 from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.progress import Callbacks
 from latkit.spaces import load

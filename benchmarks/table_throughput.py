@@ -25,7 +25,7 @@ import torch
 from latkit.cli.console import show_facts
 from latkit.graphs import Graph
 from latkit.latency_models import LookupModel
-from latkit.latency_models.calibration import Calibration
+from latkit.latency_models.calibration.model import Calibration
 from latkit.runtimes.onnx.network import embed_network, read_subject
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable

@@ -14,8 +14,8 @@ from latkit._io import to_polars
 from latkit.errors import NotMeasured, UsageError
 from latkit.latency_models.base import LatencyModel, Origin
 from latkit.latency_models.bounds import Seconds
-from latkit.latency_models.calibration import Calibration
-from latkit.latency_models.conformal import around
+from latkit.latency_models.calibration.conformal import around
+from latkit.latency_models.calibration.model import Calibration
 from latkit.latency_models.pair_terms import PairEntry, PairTerms
 from latkit.ops import KINDS, Network, Op
 from latkit.ops.precision import FP32

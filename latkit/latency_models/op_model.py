@@ -11,8 +11,8 @@ import numpy as np
 from latkit.errors import NotMeasured
 from latkit.latency_models.additive import AdditiveModel, timed_ops
 from latkit.latency_models.base import Origin, common_origin
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
 from latkit.latency_models.pair_terms import fit_pairs
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds

@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
 from latkit.latency_models.additive import FORMATS, AdditiveFile
-from latkit.latency_models.conformal import around
-from latkit.latency_models.features import feature_names, features
+from latkit.latency_models.calibration.conformal import around
 from latkit.latency_models.lookup import not_measured
 from latkit.latency_models.op_model import OpModel
-from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, TreesEntry, fit_kind
-from latkit.latency_models.roofline import TERMS, roofline
+from latkit.latency_models.trees.features import feature_names, features
+from latkit.latency_models.trees.residual_trees import MIN_OPS_TO_FIT, KindModel, TreesEntry, fit_kind
+from latkit.latency_models.trees.roofline import TERMS, roofline
 from latkit.ops import KINDS, Op
 from latkit.ops.precision import FP32
 from latkit.timing import Estimate

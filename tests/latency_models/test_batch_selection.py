@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from latkit.latency_models.batch_selection import select_batch
+from latkit.latency_models.trees.batch_selection import select_batch
 
 GRID = np.array([[x, y] for x in range(5) for y in range(5)], dtype=np.float64)
 NOTHING = np.empty((0, 2))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latkit.latency_models.conformal import around, half_width
+from latkit.latency_models.calibration.conformal import around, half_width
 
 TRIALS = 500
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
 
 
 def parts(networks: int) -> NetworkParts:

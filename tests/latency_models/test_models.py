@@ -7,9 +7,9 @@ import pytest
 
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.latency_models import LatencyModel, LookupModel, XGBoostModel, load_model
-from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.calibration_terms import NetworkParts
-from latkit.latency_models.features import feature_names, features, pixels_per_set
+from latkit.latency_models.calibration.model import fit_calibration
+from latkit.latency_models.calibration.terms import NetworkParts
+from latkit.latency_models.trees.features import feature_names, features, pixels_per_set
 from latkit.ops import OVERHEAD_PROBE, Op, get_kind, make_op
 from latkit.spaces import proxyless_mobile
 from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, measurements_of, network_of

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from latkit.latency_models.roofline import TERMS, roofline
+from latkit.latency_models.trees.roofline import TERMS, roofline
 from latkit.ops import Op, make_op
 from latkit.spaces import load
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
-from latkit.latency_models.features import features
-from latkit.latency_models.roofline import roofline
+from latkit.latency_models.trees.features import features
+from latkit.latency_models.trees.roofline import roofline
 from latkit.ops import INPUT, Network, Op, make_op
 from latkit.timing import REFERENCE
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latkit import spaces
 from latkit.errors import BadFile
-from latkit.latency_models.features import features
+from latkit.latency_models.trees.features import features
 from latkit.tables import macs_table, parameters_table
 
 GOOD = """\

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from latkit._io import read_bytes, reading, write_text
 from latkit.errors import UsageError
 from latkit.latency_models.base import Origin
-from latkit.latency_models.calibration import Calibration
+from latkit.latency_models.calibration.model import Calibration
 from latkit.latency_models.imported.flat_yaml import parse_flat_yaml
 from latkit.latency_models.lookup import LookupModel
 from latkit.ops import Op, Shape, make_op

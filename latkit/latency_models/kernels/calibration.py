@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.latency_models.calibration_terms import PASSES, huber_weights
-from latkit.latency_models.conformal import half_width
+from latkit.latency_models.calibration.conformal import half_width
+from latkit.latency_models.calibration.terms import PASSES, huber_weights
 
 MIN_NETWORKS = 5
 """With fewer whole networks, only the prediction error is learned from them, no calibration."""

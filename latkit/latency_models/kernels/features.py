@@ -12,7 +12,7 @@ from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Partition, Rule, partition_graph
 from latkit.graphs.dialects import measured_form, network_form, units_of
 from latkit.latency_models.kernels.shapes import group_channels, shape_features, unfolded, window_elements
-from latkit.latency_models.roofline import TILE, up
+from latkit.latency_models.trees.roofline import TILE, up
 
 MAX_TIMED = 2
 """Maximum number of kernels that are measured together: a pair of neighbors."""

@@ -14,7 +14,7 @@ from latkit.latency_models.kernels.adjacency import Neighbors, PairTiming, Savin
 from latkit.latency_models.kernels.calibration import NetworkCalibration
 from latkit.latency_models.kernels.regression import AnchorModel
 from latkit.latency_models.kernels.shapes import SHAPES
-from latkit.latency_models.residual_trees import TreesEntry
+from latkit.latency_models.trees.residual_trees import TreesEntry
 from latkit.timing import Environment
 
 FORMAT: Literal["latkit-kernels-3"] = "latkit-kernels-3"

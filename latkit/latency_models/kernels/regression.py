@@ -10,7 +10,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
 from latkit.latency_models.kernels.features import KernelSpec, features, roofline
-from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
+from latkit.latency_models.trees.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
 
 RUN, MACS, OUTPUTS = 0, 1, 3
 ELEMENTS = [2, 3, 4]

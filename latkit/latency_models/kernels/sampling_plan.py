@@ -12,10 +12,10 @@ import numpy as np
 
 from latkit.graphs import Graph, Rule, networks, partition_graph
 from latkit.graphs.dialects import measured_form, variants_of
-from latkit.latency_models.batch_selection import select_batch
 from latkit.latency_models.kernels.adjacency import Neighbors
 from latkit.latency_models.kernels.features import KernelSpec, features, kernel_specs, roofline
-from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, fit_kind
+from latkit.latency_models.trees.batch_selection import select_batch
+from latkit.latency_models.trees.residual_trees import MIN_OPS_TO_FIT, fit_kind
 
 MIN_KERNELS = 3
 """Minimum number of kernels of an anchor, before others get more."""

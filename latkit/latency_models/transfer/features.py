@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.latency_models.roofline import CACHES
+from latkit.latency_models.trees.roofline import CACHES
 from latkit.ops import Op
 
 

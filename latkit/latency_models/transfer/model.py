@@ -16,8 +16,8 @@ from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured, UsageError
 from latkit.latency_models.additive import AdditiveFile, AdditiveModel, timed_ops
 from latkit.latency_models.base import Origin, common_origin
-from latkit.latency_models.calibration import Calibration
-from latkit.latency_models.conformal import CONFIDENCE
+from latkit.latency_models.calibration.conformal import CONFIDENCE
+from latkit.latency_models.calibration.model import Calibration
 from latkit.latency_models.lookup import not_measured
 from latkit.latency_models.transfer.experimental_design import choose_rows
 from latkit.latency_models.transfer.features import work_features

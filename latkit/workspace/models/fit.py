@@ -10,7 +10,7 @@ from typing import Any
 from latkit.errors import LatkitError, UsageError
 from latkit.graphs import Graph
 from latkit.latency_models import AdditiveModel, KernelModel, OpModel, TransferModel, model_kinds
-from latkit.latency_models.calibration import CurvePoint
+from latkit.latency_models.calibration.model import CurvePoint
 from latkit.measurements import Selection
 from latkit.ops import OVERHEAD_PROBE
 from latkit.spaces import Space

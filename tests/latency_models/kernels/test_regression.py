@@ -6,7 +6,7 @@ import pytest
 from latkit.graphs import GraphBuilder, partition_graph
 from latkit.latency_models.kernels.features import KernelSpec, kernel_specs, roofline
 from latkit.latency_models.kernels.regression import best_rates, fit_anchors, fit_few, predict_kernels
-from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT
+from latkit.latency_models.trees.residual_trees import MIN_OPS_TO_FIT
 
 
 def product(rows: int, inner: int, columns: int) -> KernelSpec:

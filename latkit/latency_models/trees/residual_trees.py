@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
-from latkit.latency_models.boosters import booster_from_json, booster_to_json
 from latkit.latency_models.bounds import MAX_LOG_ERROR, LogError, SecondsPerUnit
-from latkit.latency_models.conformal import MIN_ERRORS, half_width
+from latkit.latency_models.calibration.conformal import MIN_ERRORS, half_width
+from latkit.latency_models.trees.boosters import booster_from_json, booster_to_json
 
 MIN_OPS_TO_FIT = 12
 """Minimum number of measured latencies for a fit."""

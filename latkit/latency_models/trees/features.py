@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.latency_models.roofline import half_full, up
+from latkit.latency_models.trees.roofline import half_full, up
 from latkit.ops import ACTIVATIONS, Attribute, Op, Value
 
 REMAINDERS = (8, 16, 32)

@@ -11,8 +11,8 @@ import numpy as np
 
 from latkit._io.arrays import Floats
 from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds, SecondsEither, SecondsPerUnit
-from latkit.latency_models.calibration_terms import MIN_NETWORKS, NetworkParts, fit_terms
-from latkit.latency_models.conformal import CONFIDENCE, MIN_ERRORS, half_width
+from latkit.latency_models.calibration.conformal import CONFIDENCE, MIN_ERRORS, half_width
+from latkit.latency_models.calibration.terms import MIN_NETWORKS, NetworkParts, fit_terms
 
 CURVE = (0, 1, 2, 5, 10, 20, 50)
 """Numbers of calibration networks at which the error on other networks is reported."""

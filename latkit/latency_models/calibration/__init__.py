@@ -1,0 +1,1 @@
+"""From ops measured alone to whole networks, and the intervals of predictions."""

@@ -1,0 +1,1 @@
+"""Boosted trees over a roofline, on the features of ops."""
