@@ -16,7 +16,7 @@ import numpy as np
 from latkit import spaces
 from latkit._io.arrays import Floats
 from latkit.ops import Op
-from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
+from latkit.search.once_for_all.subnets.evolution import EvolutionPlan, Predict, evolve
 from latkit.spaces import ElasticSpace
 from latkit.spaces.elastic import BlockSetting, Subnet
 from latkit.tables.elastic import ElasticTable

@@ -68,8 +68,8 @@ from latkit._io import load_json, write_text
 from latkit.cli.console import note, show_facts, show_table
 from latkit.search.curricula import CURRICULA, LONG_CURRICULUM
 from latkit.search.data import DataSplit, ImageSet, load_data, subset
-from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.problem import SupernetProblem
 from latkit.spaces import Architecture
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from latkit.workspace import Workspace

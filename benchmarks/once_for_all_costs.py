@@ -15,8 +15,8 @@ from latkit.search.curricula import DEFAULT_CURRICULUM
 from latkit.search.data.resolution import at_resolution
 from latkit.search.gradient.factory import fresh_module
 from latkit.search.gradient.settings import SearchSettings
-from latkit.search.once_for_all.run import fresh_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.run import fresh_supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer, device_module, evaluate
 from latkit.search.training.runtime_env import fabric_of
 from latkit.search.training.trainer import Checkpointer, run_phase

@@ -18,10 +18,10 @@ from latkit._io import load_json, write_text
 from latkit._io.arrays import Floats
 from latkit.devices import Local
 from latkit.search.data import subset
-from latkit.search.once_for_all.candidates import draw_at
-from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.once_for_all.specialize import SpecializePlan
+from latkit.search.once_for_all.subnets.candidates import draw_at
+from latkit.search.once_for_all.subnets.evaluated import Evaluations, fit_predictor
+from latkit.search.once_for_all.subnets.specialize import SpecializePlan
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.spaces import Architecture

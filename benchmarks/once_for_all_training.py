@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from latkit.errors import LatkitError
 from latkit.search.curricula import CURRICULA, DEFAULT_CURRICULUM
-from latkit.search.once_for_all.phase import CurriculumPhase
-from latkit.search.once_for_all.run import fresh_supernet, train_supernet
 from latkit.search.once_for_all.trained import load_supernet
+from latkit.search.once_for_all.training.phase import CurriculumPhase
+from latkit.search.once_for_all.training.run import fresh_supernet, train_supernet
 from latkit.search.supernet.weight_trainer import device_module
 from latkit.search.training.runtime_env import fabric_of
 

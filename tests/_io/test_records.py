@@ -28,8 +28,8 @@ from latkit.measurements import Store
 from latkit.ops import Network
 from latkit.search.history import FORMAT as HISTORY
 from latkit.search.history import History
-from latkit.search.once_for_all.score_predictor import FORMATS as PREDICTORS
-from latkit.search.once_for_all.score_predictor import ScorePredictor
+from latkit.search.once_for_all.subnets.score_predictor import FORMATS as PREDICTORS
+from latkit.search.once_for_all.subnets.score_predictor import ScorePredictor
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.spaces.registry import SPACE_FORMATS, load_saved
 from latkit.tables import LatencyTable

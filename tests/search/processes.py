@@ -25,9 +25,9 @@ from latkit.ops import Network
 from latkit.search import Problem, SearchSettings, finalize, load_data, run_search
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder
 from latkit.search.baselines.run import run_baselines
-from latkit.search.once_for_all.problem import SupernetProblem
-from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet
 from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
 from latkit.spaces import ChainSpace, Space, load_saved

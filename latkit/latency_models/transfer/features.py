@@ -1,6 +1,6 @@
 """The work of an op, in few features, since only a few networks are measured.
 
-With all terms of `latency_models.roofline` instead, the mean error was up to three times larger:
+With all terms of `latency_models.trees.roofline` instead, the mean error was up to three times larger:
 docs/concepts/latency-models.md.
 """
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from latkit.search.data import DataSplit, ImageSet
 from latkit.search.data.resolution import at_resolution, images_at
-from latkit.search.once_for_all.problem import TrainingParts
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.problem import TrainingParts
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.weight_trainer import device_module, evaluate, metric_and_loss

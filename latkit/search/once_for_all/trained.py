@@ -12,9 +12,9 @@ from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.search.data import DataSplit, load_data
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.once_for_all.nets import build_net
-from latkit.search.once_for_all.problem import split_validation
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
+from latkit.search.once_for_all.training.nets import build_net
+from latkit.search.once_for_all.training.problem import split_validation
 from latkit.search.records.base import load_record
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.training.runtime_env import fabric_of

@@ -19,13 +19,17 @@ from latkit.layout.folders import REPORT_FILE
 from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.search import DataSplit
-from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
-from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
-from latkit.search.once_for_all.expected import ExpectedScore
-from latkit.search.once_for_all.nets import as_elastic
-from latkit.search.once_for_all.quantized import needs_quantizing
-from latkit.search.once_for_all.score_predictor import PredictorReport
-from latkit.search.once_for_all.specialize import (
+from latkit.search.once_for_all.subnets.candidates import ByStrategy, FindCandidates
+from latkit.search.once_for_all.subnets.evaluated import (
+    PREDICTOR_FILE,
+    PREDICTOR_REPORT_FILE,
+    Evaluations,
+    fit_predictor,
+)
+from latkit.search.once_for_all.subnets.expected import ExpectedScore
+from latkit.search.once_for_all.subnets.quantized import needs_quantizing
+from latkit.search.once_for_all.subnets.score_predictor import PredictorReport
+from latkit.search.once_for_all.subnets.specialize import (
     RESULT_FILE,
     SPECIALIZED,
     Specialized,
@@ -34,6 +38,7 @@ from latkit.search.once_for_all.specialize import (
     predictions,
 )
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
+from latkit.search.once_for_all.training.nets import as_elastic
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES, exported_file, exported_files
 from latkit.spaces.elastic.arrays import ElasticArrays

@@ -10,10 +10,10 @@ from latkit.layout import Folders
 from latkit.progress import Callbacks
 from latkit.search import DataSplit, load_data
 from latkit.search.curricula import CURRICULA, default_curriculum
-from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetResult
-from latkit.search.once_for_all.run import train_supernet as train
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet as train
 from latkit.workspace.requests.supernet import TrainSupernetRequest
 
 
@@ -45,7 +45,7 @@ def train_supernet(
 ) -> SupernetRun:
     """Train what a request names. `data`: images in memory, instead of the request's.
 
-    torchrun's processes train together. Raises as `latkit.search.once_for_all.run.train_supernet` does.
+    torchrun's processes train together. Raises as `latkit.search.once_for_all.training.run.train_supernet` does.
     """
     folder, space = folders.search_dir(request.name), request.space
     if request.curriculum:

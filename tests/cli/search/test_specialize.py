@@ -16,10 +16,10 @@ from latkit.latency_models import LookupModel
 from latkit.layout import MEASURED_FILE
 from latkit.ops import Network, Op
 from latkit.search import load_data
-from latkit.search.once_for_all.problem import SupernetProblem
-from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
-from latkit.search.once_for_all.specialize import RESULT_FILE, Specialized
+from latkit.search.once_for_all.subnets.specialize import RESULT_FILE, Specialized
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage

@@ -13,10 +13,10 @@ from latkit.search import load_data
 from latkit.search.evaluators.shared_weights import SharedWeightsEvaluator
 from latkit.search.goals import Goals
 from latkit.search.loop import Budget, search
-from latkit.search.once_for_all.nets import as_elastic, build_net
-from latkit.search.once_for_all.problem import SupernetProblem
-from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.training.nets import as_elastic, build_net
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet
 from latkit.search.strategies import make_strategy
 from latkit.search.supernet.chain_net import ChainNet
 from latkit.spaces import Space

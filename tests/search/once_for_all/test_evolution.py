@@ -10,8 +10,8 @@ import pytest
 from benchmarks.ofa_note10 import NOTEBOOK, ofa_25ms, ofa_space, published_predictor, published_table
 from latkit import spaces
 from latkit.errors import UsageError
-from latkit.search.once_for_all.candidates import draw_at
-from latkit.search.once_for_all.evolution import EvolutionPlan, evolve
+from latkit.search.once_for_all.subnets.candidates import draw_at
+from latkit.search.once_for_all.subnets.evolution import EvolutionPlan, evolve
 from latkit.spaces import ElasticSpace
 from latkit.tables import ElasticTable
 

@@ -18,16 +18,16 @@ from latkit.progress import Silent
 from latkit.runtimes import get_runtime
 from latkit.search import load_data
 from latkit.search.data import Normalize
-from latkit.search.once_for_all.candidates import ByStrategy
-from latkit.search.once_for_all.evaluated import EVALUATED_FILE, Evaluations, Fitted, fit_predictor
-from latkit.search.once_for_all.expected import ExpectedScore
-from latkit.search.once_for_all.problem import SupernetProblem
-from latkit.search.once_for_all.run import train_supernet
-from latkit.search.once_for_all.score_by_loss import ScoreByLoss
-from latkit.search.once_for_all.score_predictor import PredictorReport, ScorePredictor
 from latkit.search.once_for_all.settings import SupernetSettings
-from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
+from latkit.search.once_for_all.subnets.candidates import ByStrategy
+from latkit.search.once_for_all.subnets.evaluated import EVALUATED_FILE, Evaluations, Fitted, fit_predictor
+from latkit.search.once_for_all.subnets.expected import ExpectedScore
+from latkit.search.once_for_all.subnets.score_by_loss import ScoreByLoss
+from latkit.search.once_for_all.subnets.score_predictor import PredictorReport, ScorePredictor
+from latkit.search.once_for_all.subnets.specialize import SpecializePlan, Specializer, predictions
 from latkit.search.once_for_all.trained import TrainedSupernet
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet
 from latkit.search.records.result import FILES
 from latkit.spaces import Architecture
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
@@ -210,7 +210,9 @@ def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained,
 
 
 def test_a_network_is_finetuned_on_request(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latkit.search.once_for_all.specialize.export", lambda *_: ({}, ()))  # the other test exports
+    monkeypatch.setattr(
+        "latkit.search.once_for_all.subnets.specialize.export", lambda *_: ({}, ())
+    )  # the other test exports
     table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
     evaluations = Evaluations(tmp_path, trained, trained.judge.metric_and_loss)
     plan = SpecializePlan(candidates=1, randoms=0, min_share=0.5, finetune_epochs=1)

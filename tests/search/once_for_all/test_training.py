@@ -24,11 +24,11 @@ from latkit.search.curricula.base import share_epochs
 from latkit.search.data import DataSplit
 from latkit.search.evaluators.shared_weights import SharedWeightsEvaluator
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.once_for_all.nets import build_net
-from latkit.search.once_for_all.problem import SupernetProblem
-from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.trained import check_space, load_supernet
+from latkit.search.once_for_all.training.nets import build_net
+from latkit.search.once_for_all.training.problem import SupernetProblem
+from latkit.search.once_for_all.training.run import train_supernet
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space, load
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage

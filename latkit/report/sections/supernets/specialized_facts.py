@@ -18,11 +18,11 @@ from latkit.layout import MEASURED_FILE, FittedModels
 from latkit.ops import Network, make_op
 from latkit.report.sections.searches.layers import Placed
 from latkit.search.history import EXPECTED, read_history
-from latkit.search.once_for_all.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE, scored
-from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
-from latkit.search.once_for_all.score_predictor import PredictorReport
-from latkit.search.once_for_all.specialize import RESULT_FILE, SPECIALIZED, Specialized
+from latkit.search.once_for_all.subnets.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE, scored
+from latkit.search.once_for_all.subnets.score_predictor import PredictorReport
+from latkit.search.once_for_all.subnets.specialize import RESULT_FILE, SPECIALIZED, Specialized
+from latkit.search.once_for_all.training.nets import as_elastic
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES, exported_files
 from latkit.search.tasks import Metric

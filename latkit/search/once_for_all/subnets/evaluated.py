@@ -15,11 +15,11 @@ from latkit.errors import UsageError
 from latkit.progress import Progress
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.history import EXPECTED, FORMAT, Entry, History
-from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
-from latkit.search.once_for_all.nets import as_elastic
-from latkit.search.once_for_all.score_by_loss import ScoreByLoss
-from latkit.search.once_for_all.score_predictor import PredictorReport, ScorePredictor
+from latkit.search.once_for_all.subnets.evolution import EvolutionPlan, Predict, evolve
+from latkit.search.once_for_all.subnets.score_by_loss import ScoreByLoss
+from latkit.search.once_for_all.subnets.score_predictor import PredictorReport, ScorePredictor
 from latkit.search.once_for_all.trained import TrainedSupernet
+from latkit.search.once_for_all.training.nets import as_elastic
 from latkit.search.tasks.names import DEFAULT_METRIC
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable

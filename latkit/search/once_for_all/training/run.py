@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from latkit._io import reading
 from latkit.progress import Progress, Silent
 from latkit.search.curricula import Stage
-from latkit.search.once_for_all.folder import SupernetFolder
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.once_for_all.nets import build_net, check_curriculum
-from latkit.search.once_for_all.phase import CurriculumPhase
-from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import Judged, SupernetRecipe, SupernetResult
+from latkit.search.once_for_all.training.folder import SupernetFolder
+from latkit.search.once_for_all.training.nets import build_net, check_curriculum
+from latkit.search.once_for_all.training.phase import CurriculumPhase
+from latkit.search.once_for_all.training.problem import SupernetProblem
 from latkit.search.preflight import check_data
 from latkit.search.supernet.elastic.base import SORTED, ElasticNet, dimension_of
 from latkit.search.supernet.weight_trainer import device_module

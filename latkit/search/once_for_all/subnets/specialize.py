@@ -15,11 +15,11 @@ from latkit.ops import Network
 from latkit.progress import Progress, Silent
 from latkit.search.data import DataSplit
 from latkit.search.gradient.settings import SearchSettings
-from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates, draw_at
-from latkit.search.once_for_all.evaluated import Evaluations
-from latkit.search.once_for_all.evolution import Candidate, Predict
-from latkit.search.once_for_all.expected import ExpectedScore
-from latkit.search.once_for_all.quantized import write_quantized
+from latkit.search.once_for_all.subnets.candidates import ByPrediction, FindCandidates, draw_at
+from latkit.search.once_for_all.subnets.evaluated import Evaluations
+from latkit.search.once_for_all.subnets.evolution import Candidate, Predict
+from latkit.search.once_for_all.subnets.expected import ExpectedScore
+from latkit.search.once_for_all.subnets.quantized import write_quantized
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.base import Record
 from latkit.search.records.result import FILES, ExportFacts

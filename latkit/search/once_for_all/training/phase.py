@@ -13,7 +13,7 @@ from latkit.search.data import Batch, Feeder
 from latkit.search.data.resolution import resized
 from latkit.search.gradient.search_phase import feed_of
 from latkit.search.once_for_all.judging import SubnetJudge
-from latkit.search.once_for_all.problem import SupernetProblem
+from latkit.search.once_for_all.training.problem import SupernetProblem
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.weight_trainer import Loss, WeightTrainer, device_module
 from latkit.search.training.nan_guard import LossWatch, check_weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latkit.search.once_for_all.evaluated import Fitted
+from latkit.search.once_for_all.subnets.evaluated import Fitted
 from latkit.spaces.base import Architecture
 from latkit.spaces.elastic.arrays import ElasticArrays
 

@@ -19,8 +19,8 @@ from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Bound, Goal, Goals
 from latkit.search.history import Entry
 from latkit.search.loop import Budget, LoopOptions, search
-from latkit.search.once_for_all.evaluated import Evaluations
-from latkit.search.once_for_all.evolution import Candidate, EvolutionPlan, Predict, evolve
+from latkit.search.once_for_all.subnets.evaluated import Evaluations
+from latkit.search.once_for_all.subnets.evolution import Candidate, EvolutionPlan, Predict, evolve
 from latkit.search.strategies import STRATEGIES, Strategy, make_strategy, settings_json
 from latkit.search.strategy_run import parse_strategy_settings
 from latkit.spaces.base import Architecture
