@@ -13,7 +13,7 @@ import json
 import statistics
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_PARAMETERS = 6
 MAX_LINES = 40
 MAX_FILES = 12
+"""Modules of a folder, without `__init__.py`, which only lists them."""
+ONE_FILE_PER_KIND = ("ops/kinds", "search/strategies")
+"""Folders that have a file for every kind, however many there are."""
 COMMANDS = "cli/"
 """The folder of the command line, where every option of a command is a parameter."""
 
@@ -92,12 +95,26 @@ def is_too_large(function: Function) -> bool:
     return function.parameters > MAX_PARAMETERS or function.lines > MAX_LINES
 
 
+def modules_per_folder(paths: Iterable[str]) -> Counter[str]:
+    """The number of source files in every folder."""
+    counted = (PurePosixPath(path) for path in paths)
+    return Counter(path.parent.as_posix() for path in counted if path.name != "__init__.py")
+
+
+def crowded(package: str = "latkit") -> dict[str, int]:
+    """The folders of the working tree with too many source files, in Python or C."""
+    root = ROOT / package
+    paths = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix in {".py", ".c", ".h"})
+    found = modules_per_folder(paths)
+    return {folder: n for folder, n in found.items() if n > MAX_FILES and folder not in ONE_FILE_PER_KIND}
+
+
 def measure(package: str, revision: str | None) -> dict[str, float]:
     """The figures of one revision."""
     files = list(sources(package, revision))
     sizes = [text.count("\n") for _, text in files]
     found = [function for path, text in files for function in functions(path, text)]
-    folders = Counter(PurePosixPath(path).parent.as_posix() for path, _ in files)
+    folders = modules_per_folder(path for path, _ in files)
     return {
         "files": len(files),
         "lines": sum(sizes),

@@ -1,8 +1,21 @@
-"""No function of the package has more than six parameters or forty lines."""
+"""No function of the package has more than six parameters or forty lines, and no folder more than twelve modules."""
 
 from __future__ import annotations
 
-from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, is_too_large, too_large
+import pytest
+
+from benchmarks.code_size import (
+    MAX_FILES,
+    MAX_LINES,
+    MAX_PARAMETERS,
+    ONE_FILE_PER_KIND,
+    ROOT,
+    crowded,
+    functions,
+    is_too_large,
+    modules_per_folder,
+    too_large,
+)
 
 
 def test_no_function_is_too_large() -> None:
@@ -23,3 +36,16 @@ def test_of_a_command_only_the_body_counts() -> None:
     (long,) = functions("cli/a.py", source + MAX_LINES * "    x = 1\n")
     (elsewhere,) = functions("a.py", source)
     assert [is_too_large(one) for one in (short, long, elsewhere)] == [False, True, True]
+
+
+def test_no_folder_is_too_large() -> None:
+    assert not crowded(), f"expected at most {MAX_FILES} modules; divide the folder by noun"
+
+
+def test_modules_of_a_folder_are_counted() -> None:
+    assert modules_per_folder(["a/__init__.py", "a/b.py", "a/c/d.c", "a/c/d.h"]) == {"a": 1, "a/c": 2}
+
+
+@pytest.mark.parametrize("folder", ONE_FILE_PER_KIND)
+def test_no_exception_is_out_of_date(folder: str) -> None:
+    assert len(list((ROOT / "latkit" / folder).glob("*.py"))) > MAX_FILES
