@@ -47,7 +47,7 @@ def test_a_node_in_8_bits_is_one_kernel_with_what_surrounds_it(quantized: Graph)
     kinds = Counter(kernel.kind for kernel in partition_graph(quantized, ()).kernels)
     assert kinds["conv_depthwise_int8"] == 2
     assert kinds["add_int8"] == 2
-    assert kinds["conv_int8"] == kinds["linear_int8"] == 1
+    assert kinds["conv_image_int8"] == kinds["linear_int8"] == 1
     assert kinds["quantizelinear"] == 1
 
 

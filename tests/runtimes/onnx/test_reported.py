@@ -47,9 +47,11 @@ def test_the_report_tells_what_is_fused(reported: tuple[Graph, FusionReport]) ->
 def test_rules_and_agreement_follow_from_the_report(reported: tuple[Graph, FusionReport]) -> None:
     graph, report = reported
     rules = reported_rules([reported], {}, 4)
-    assert rules["conv", "relu"]
+    assert rules["conv_image", "relu"]
     holding = [rule for rule, fused in rules.items() if fused]
     assert agreement(graph, holding, report).percent == 100
     without = agreement(graph, [], report)
     assert 0 < without.agreeing < without.neighbors
-    assert reported_rules([reported], {("conv", "relu"): False}, 4)["conv", "relu"] is False, "known rules stay"
+    assert reported_rules([reported], {("conv_image", "relu"): False}, 4)["conv_image", "relu"] is False, (
+        "known rules stay"
+    )
