@@ -35,6 +35,12 @@ class Selection:
             f"{example}; {remedy}"
         )
 
+    def reason_against(self, workload: Workload) -> str:
+        """Why no measurement of a workload is used; empty if one is, or if there is none."""
+        if any(measurement.workload == workload for measurement in self.used):
+            return ""
+        return next((reason for measurement, reason in self.left_out if measurement.workload == workload), "")
+
     def flags(self) -> dict[str, int]:
         """Number of the used measurements that raise each flag, by its name (see `latkit.measurements.anomalies`)."""
         return count_flags(self.used)
@@ -73,6 +79,11 @@ def _reason_against(measurement: Measurement, environment: Environment | None) -
         return "taken under another setup than the latest (device, runtime or exporter has changed)"
     if not measurement.complete:
         return f"incomplete: {len(measurement.rounds)} of {measurement.plan.rounds} rounds"
+    return reason_contended(measurement)
+
+
+def reason_contended(measurement: Measurement) -> str:
+    """Why a measurement that other processes disturbed cannot be used; empty if it can, or was not disturbed."""
     remark = contended(measurement)
     if remark and (usable := usable_runs(measurement)) < MIN_USABLE_RUNS:
         return f"contended: {remark}, and {usable} runs tell of it alone where {MIN_USABLE_RUNS} are needed"

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from latkit.errors import AgentError, ExportError, MeasurementConflict
 from latkit.measurements import Store
+from latkit.measurements.selection import reason_contended
 from latkit.profiling.export_queue import Exporter, ExportQueue
 from latkit.profiling.summary import CollectionSummary, Ledger
 from latkit.progress import Progress, Silent
@@ -18,6 +19,7 @@ from latkit.runtimes import Artifact
 from latkit.timing import (
     REFERENCE,
     Environment,
+    Measurement,
     Role,
     Round,
     TimingPlan,
@@ -79,9 +81,9 @@ class Collection:
 
         Each pass times every workload that still lacks that round, in a new random order, so that all of them see the
         same mixture of noise on the device (docs/concepts/measuring.md). Then those that have not converged get extra
-        rounds. A workload that cannot be exported or that the runtime rejects is left out and named in the
-        result. A device that fails raises DeviceError, with everything before it committed. `max_seconds` bounds the
-        timing, not the exports before it.
+        rounds, and those that other processes disturbed too much as many rounds again, in every run. A workload that
+        cannot be exported or that the runtime rejects is left out and named in the result. A device that fails raises
+        DeviceError, with everything before it committed. `max_seconds` bounds the timing, not the exports.
         """
         begun = time.monotonic()
         requested = list(dict.fromkeys(workloads))
@@ -92,7 +94,7 @@ class Collection:
         with ExportQueue(self.export) as export_queue:
             self._begin_exports(export_queue, requested)
             deadline = time.monotonic() + max_seconds if max_seconds is not None else math.inf
-            order = self._schedule(recorded, run.failed, best_reference_s, random.Random(f"{seed}/{resumed}"))
+            order = self._schedule(recorded, run, best_reference_s, random.Random(f"{seed}/{resumed}"))
             for workload, to_come in order:
                 if time.monotonic() > deadline:
                     finished = False
@@ -138,19 +140,19 @@ class Collection:
         return recorded, best_reference_s
 
     def _schedule(
-        self,
-        recorded: Mapping[Workload, list[Round]],
-        failed: Mapping[str, str],
-        best_reference_s: float,
-        rng: random.Random,
+        self, recorded: Mapping[Workload, list[Round]], run: _Run, best_reference_s: float, rng: random.Random
     ) -> Iterator[tuple[Workload, int]]:
         """The workload to time next, and the number of rounds known to follow; `recorded` grows with every round."""
-        for pass_number in range(self.plan.rounds + self.plan.extra_rounds):
-            pending = self._pending(recorded, pass_number, best_reference_s)
+        plan = self.plan
+        for pass_number in range(plan.rounds + plan.extra_rounds + plan.rounds):
+            if pass_number < plan.rounds + plan.extra_rounds:
+                pending = self._pending(recorded, pass_number, best_reference_s)
+            else:
+                pending = [workload for workload, rounds in recorded.items() if run.is_contended(workload, rounds)]
             rng.shuffle(pending)
-            later = sum(max(self.plan.rounds - max(len(rounds), pass_number + 1), 0) for rounds in recorded.values())
+            later = sum(max(plan.rounds - max(len(rounds), pass_number + 1), 0) for rounds in recorded.values())
             for number, workload in enumerate(pending, start=1):
-                if workload.title not in failed:
+                if workload.title not in run.failed:
                     yield workload, len(pending) - number + later
 
     def _pending(
@@ -182,6 +184,12 @@ class _Run:
     """Rounds, including failed ones."""
     unexported: int = 0
     ledger: Ledger = field(default_factory=Ledger)
+
+    def is_contended(self, workload: Workload, rounds: Sequence[Round]) -> bool:
+        """Whether other processes disturbed so many of its runs that a fit cannot use it."""
+        target, plan = self.collection.store.target, self.collection.plan
+        made = Measurement(workload, target, self.environment, plan, tuple(rounds), self.role, self.repetition)
+        return bool(rounds) and bool(reason_contended(made))
 
     def measure(self, workload: Workload, export_queue: ExportQueue, rounds: list[Round]) -> bool:
         """Time a workload for one round, and commit it; False if it could not be exported."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import AgentError, ExportError, MeasurementConflict
-from latkit.measurements import Store
+from latkit.measurements import Store, select
 from latkit.ops import Op
 from latkit.profiling import Collection
 from latkit.profiling.collector import RELOADED_BYTES
@@ -26,6 +26,8 @@ class ScriptedSession:
         self.nanoseconds = nanoseconds or {}
         self.reference_ns = reference_ns
         self.rejected = rejected
+        self.preempted_rounds = 0
+        """How many rounds, from the first, other processes disturb."""
         self.visited: list[str] = []
         self.unloaded: list[str] = []
 
@@ -40,7 +42,8 @@ class ScriptedSession:
         self.visited.append(key)
         times = self.nanoseconds.get(key) or [5]
         wall_ns = [times.pop(0) if len(times) > 1 else times[0]]
-        return make_round(wall_ns, self.reference_ns, started_at=float(len(self.visited)))
+        preemptions = [int(len(self.visited) <= self.preempted_rounds)]
+        return make_round(wall_ns, self.reference_ns, float(len(self.visited)), preemptions)
 
     def unload(self, artifact: Artifact) -> None:
         self.unloaded.append(artifact.path.name)
@@ -100,6 +103,21 @@ def test_rounds_that_agree_on_a_noisy_device_do_not_suffice(store: Store) -> Non
     is_idle = ScriptedSession(reference_ns=1010)
     Collection(is_idle, store, export, plan).run(OPS[1:2], role="validation", repetition=1)
     assert len(is_idle.visited) == 3
+
+
+def test_what_other_processes_disturbed_is_measured_again(store: Store) -> None:
+    plan = TimingPlan(rounds=7, extra_rounds=1)
+    session = ScriptedSession()
+    session.preempted_rounds = 12
+    Collection(session, store, export, plan).run(OPS[:1])
+    assert len(session.visited) == 2 * plan.rounds
+    assert not select(store.measurements()).used
+    assert "contended: 86%" in select(store.measurements()).reason_against(OPS[0])
+    again = ScriptedSession()
+    Collection(again, store, export, plan).run(OPS[:1])
+    assert len(again.visited) == 4
+    assert select(store.measurements()).reason_against(OPS[0]) == ""
+    assert [measurement.workload for measurement in select(store.measurements()).used] == [OPS[0]]
 
 
 def test_what_is_there_is_not_measured_again(store: Store) -> None:

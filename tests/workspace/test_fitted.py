@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from latkit.spaces import ChainSpace, Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
 from latkit.workspace.searches.constraints import constraints_of
-from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
+from tests.builders import TARGET, conv, make_measurement, make_round, measurements_of, network_of
 
 
 def space_of(name: str, channels: int) -> Space:
@@ -63,6 +64,21 @@ def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspac
     profile.touch()
     (state,) = target_states(workspace)
     assert (state.models, len(state.spaces), state.profiles) == (("lookup",), 2, 1)
+
+
+def test_an_op_whose_measurement_was_disturbed_is_named_with_the_reason(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path)
+    slim, wide = ONE.ops()
+    keep(workspace, [slim])
+    disturbed = make_measurement(wide, 50_000)
+    with workspace.store(TARGET) as store:
+        for number in range(disturbed.plan.rounds):
+            busy = make_round([50_000] * 2, started_at=number, preemptions=(1, 1))
+            store.add_round(wide, disturbed.environment, disturbed.plan, busy, disturbed.role, disturbed.repetition)
+    expected = rf"1 ops of one were measured, .* is {re.escape(wide.title)}, contended: 100% .*; run the same latkit"
+    with pytest.raises(NotMeasured, match=expected):
+        workspace.fit_model(TARGET, ONE)
+    assert not workspace.model_path(TARGET, "lookup", ONE).exists()
 
 
 def test_spaces_of_one_name_that_differ_in_width_are_two(workspace: Workspace) -> None:

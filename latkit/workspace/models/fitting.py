@@ -22,6 +22,7 @@ from latkit.latency_models.kernels import Prediction
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.layout.fitted import FittedModels
 from latkit.layout.folders import SPACE_FILE, of_space
+from latkit.measurements import Selection
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -44,12 +45,13 @@ class ModelFitting(FittedModels):
         also if no measured op can be fitted on.
         """
         model_class = get_model_kind(kind, OpModel)  # or an error, before anything is done
-        used = self.selection(target).usable()
+        selection = self.selection(target)
+        used = selection.usable()
         if space is not None:
             used = tuple(of_space(used, space, every_op=model_class.learns))
         model = model_class().fit(used, estimator or select_estimator(used))
         if space is not None:
-            model.layer_seconds(space.ops())
+            _check_ops(model, space, selection)
         if not any(isinstance(m.workload, Op) and m.workload != OVERHEAD_PROBE for m in used):
             raise NotMeasured(
                 f"no op was measured on {target} that a model could be fitted on; {REMEDY.format(target)}"
@@ -152,6 +154,21 @@ class ModelFitting(FittedModels):
         if target in sources:
             raise UsageError(f"expected other targets to learn from, but found {target} itself")
         return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
+
+
+def _check_ops(model: AdditiveModel, space: Space, selection: Selection) -> None:
+    """Raise NotMeasured unless the model knows all ops of the space: with the reason for one that was left out."""
+    try:
+        model.layer_seconds(space.ops())
+    except NotMeasured as error:
+        reasons = {op.title: reason for op in space.ops() if (reason := selection.reason_against(op))}
+        if not reasons:
+            raise
+        title, reason = next(iter(reasons.items()))
+        raise NotMeasured(
+            f"{len(reasons)} ops of {space.name} were measured, but cannot be used: the first is {title}, {reason}; "
+            "run the same latkit collect again"
+        ) from error
 
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:
