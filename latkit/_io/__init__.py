@@ -1,6 +1,14 @@
 """Input and output of files and text: written atomically, read within bounds, shown without control characters."""
 
-from latkit._io.atomic import atomic_move, atomic_write, check_writable, make_folder, write_bytes, write_text
+from latkit._io.atomic import (
+    atomic_move,
+    atomic_write,
+    check_writable,
+    make_folder,
+    remove_temporary,
+    write_bytes,
+    write_text,
+)
 from latkit._io.display import html_card, one_line_repr, to_polars
 from latkit._io.extras import missing_extra, naming_extras
 from latkit._io.formats import other_format
@@ -38,6 +46,7 @@ __all__ = [
     "read_text",
     "reading",
     "reading_json",
+    "remove_temporary",
     "take_release",
     "to_polars",
     "with_release",

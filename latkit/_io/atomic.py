@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ NEW_FILE_MODE = 0o666
 """Permissions of a new file, less the umask."""
 MIN_ROOM = 2**16
 """Bytes that must be free for a file to count as writable."""
+TEMPORARY = re.compile(r"\.(.*-[0-9a-f]{16}(\..*)?|write-[0-9a-z_]{8})")
+"""Names of temporary files and folders beside those that are written."""
 MAX_NAME_CHARS = 60
 """Maximum part of a file's name in the temporary one: a file name has at most 255 bytes."""
 
@@ -72,6 +76,18 @@ def atomic_move(path: str | os.PathLike[str], name: str = "", mode: int | None =
         if mode is not None:
             made.chmod(mode)
         made.replace(temporary)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files and folders that a killed process left in a folder to which no other writes."""
+    for left in folder.glob(".*"):
+        if not TEMPORARY.fullmatch(left.name):
+            continue
+        with suppress(OSError):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

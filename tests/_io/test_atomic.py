@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit._io import atomic_move, atomic_write, write_text
+from latkit._io import atomic_move, atomic_write, remove_temporary, write_text
 from latkit.errors import DiskFull, WriteError
 from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult, Validation
@@ -189,3 +190,20 @@ def test_two_writers_of_one_file_leave_a_complete_one(tmp_path: Path) -> None:
             writer.kill()
             writer.wait()
     assert observed == {"a", "b"}
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder, killed = tmp_path / "folder", tmp_path / "killed"
+    folder.mkdir()
+    kept = {".git", ".DS_Store", ".notes-2026.txt", "c.json", ".write-up"}
+    for name in kept:
+        (folder / name).write_text("of the user")
+    with atomic_move(folder / "a.json") as moved, atomic_write(folder / "b.tar.gz") as written:
+        moved.write_text("half")
+        left = {moved.parent.name, written.name, *(path.name for path in folder.glob(".a-*"))}
+        shutil.copytree(folder, killed)
+    assert {path.name for path in killed.iterdir()} == kept | left
+    assert len(left) == 3
+    remove_temporary(killed)
+    assert {path.name for path in killed.iterdir()} == kept
+    remove_temporary(tmp_path / "missing")

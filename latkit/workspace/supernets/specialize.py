@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit import report
+from latkit._io import remove_temporary
 from latkit.errors import BadFile
 from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network
@@ -173,8 +173,7 @@ def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder
 def _discard(place: Path) -> None:
     """Remove the result of another search, so that it is not taken for one of the files that will be written, and what
     a command that was killed had not finished writing."""
-    for left in place.glob(".*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    remove_temporary(place)
     for name in (RESULT_FILE, MEASURED_FILE, *exported_files(place)):
         (place / name).unlink(missing_ok=True)
 

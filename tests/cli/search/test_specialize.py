@@ -111,8 +111,8 @@ def test_another_search_replaces_what_was_found_and_all_that_was_measured_of_it(
     places = [Path(one["files"]["weights"]).parent for one in document["targets"]]
     for name in (MEASURED_FILE, "network-quantized.onnx"):
         (places[0] / name).write_text("of another network")
-    (places[0] / ".network.onnx").write_text("half of a fi")
-    (places[0] / ".write-killed").mkdir()
+    (places[0] / ".network-0123456789abcdef.onnx").write_text("half of a fi")
+    (places[0] / ".write-a1b2c3d_").mkdir()
     code, _, err = specialize(*given, "--seed", 1)
     assert code == 0, err
     assert not (places[0] / MEASURED_FILE).exists()
