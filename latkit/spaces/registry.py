@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 from latkit._io import did_you_mean, other_format, reading_json
 from latkit._registry import Registry
@@ -102,11 +103,16 @@ def load_saved(path: str | os.PathLike[str]) -> Space:
     with reading_json(path, "a saved search space", MAX_BYTES) as document:
         found = document.get("format") if isinstance(document, dict) else None
         known = SPACE_FORMATS.names()
-        if found not in known:
+        if not isinstance(document, dict) or found not in known:
             family = [name for name in known if name.rpartition("-")[0] == str(found).rpartition("-")[0]]
             expected = f"a search space of one of the formats {', '.join(known)}"
             raise BadFile(path, expected, other_format(found, family or known))
-        space = SPACE_FORMATS.get(found).from_json(document)  # type: ignore[attr-defined]
-        if not isinstance(space, Space):
-            raise TypeError(f"{type(space).__name__} in place of a space")
-        return space
+        return space_of(document)
+
+
+def space_of(document: Mapping[str, Any]) -> Space:
+    """The space of a document of `Space.to_json`. Raises UsageError for an unknown format, ValueError, TypeError."""
+    space = SPACE_FORMATS.get(str(document.get("format"))).from_json(document)  # type: ignore[attr-defined]
+    if not isinstance(space, Space):
+        raise TypeError(f"{type(space).__name__} in place of a space")
+    return space

@@ -31,6 +31,7 @@ from latkit.workspace.requests import (
 from latkit.workspace.requests.quantize import QuantizeRequest
 from latkit.workspace.searches.benchmark_search import search_benchmark
 from latkit.workspace.searches.reproduce import reproduce
+from latkit.workspace.searches.saved_request import saved_request
 from latkit.workspace.searches.search import SearchRun, search
 from latkit.workspace.supernets.specialize import SpecializeRun, specialize
 from latkit.workspace.supernets.supernet import SupernetRun, train_supernet
@@ -70,6 +71,10 @@ class Workspace(TargetVerbs):
         """Choose the precision of every op of a trained network. `trained` and `data`: instead of the request's."""
         with self._job("quantize", request.output_name, callbacks, (request.target,)) as callbacks:
             return quantize(self, request, callbacks, trained, data)
+
+    def saved_request(self, name: str) -> SearchRequest | BenchmarkSearchRequest:
+        """The request of a search, to be resumed. Raises UsageError where there is none, and BadFile."""
+        return saved_request(self, name)
 
     def search_benchmark(self, request: BenchmarkSearchRequest, callbacks: Callbacks = SILENT) -> StrategyRecord:
         """Replay a search by a strategy on a table of real results, and write its report."""

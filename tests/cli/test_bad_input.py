@@ -233,10 +233,9 @@ def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")
 
 
-def test_a_search_to_continue_needs_its_full_command(refused) -> None:
-    refused(
-        2, ["found no TARGET, --space", "its full command again, with --resume"], "search", "--resume", "--name", "x"
-    )
+def test_a_search_to_continue_needs_its_name_and_its_request(refused) -> None:
+    refused(2, ["found no TARGET, --space", "latkit search --resume --name NAME"], "search", "--resume")
+    refused(2, ["request.json, but found none", "its full command again"], "search", "--resume", "--name", "x")
 
 
 def test_bad_searches(refused, copy: Path) -> None:

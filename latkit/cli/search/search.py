@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli.console import showing_progress
 from latkit.cli.old_spellings import hint
 from latkit.cli.options import (
     GOALS,
@@ -128,7 +127,9 @@ def search(
     quick: Annotated[
         bool, typer.Option("--quick", help="A minute's search, to try things out.", rich_help_panel=SETTINGS)
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a search that was interrupted.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted search; with --name alone, as it was asked for.")
+    ] = False,
     repeat: Annotated[str | None, typer.Option("--repeat", hidden=True)] = None,
     wait: Wait = 0.0,
     benchmark_tool: BenchmarkTool = None,
@@ -157,8 +158,8 @@ def search(
     measured on every target. A supernet's gradient decides, or with --strategy a strategy that asks for architectures.
     """
     given = SimpleNamespace(**locals())
-    from latkit.cli.render.search import show_outcomes
     from latkit.cli.search.benchmark import run_benchmark
+    from latkit.cli.search.run import resume_search, run_search
     from latkit.cli.search.search_requests import replay_request, search_request, strategy_plan
     from latkit.workspace import Workspace
 
@@ -166,6 +167,9 @@ def search(
         check_only_reproduces(context)
         hint("latkit search --repeat NAME", "latkit reproduce NAME")
         reproduce(context, repeat, name, data, teacher, resume, as_json)
+        return
+    if resume and name and set(given_parameters(context)) <= set(RESUMES_WITH):
+        resume_search(workspace_folder(context), name, wait, as_json)
         return
     if not (strategy or benchmark):
         check_no_strategy(context)
@@ -176,10 +180,11 @@ def search(
         return
     workspace = Workspace(workspace_folder(context))
     request = search_request(given, workspace, plan, "seed" in given_parameters(context))
-    with showing_progress() as callbacks:
-        run = workspace.search(request, callbacks)
-    if run.outcomes:  # else this is one of torchrun's other processes
-        show_outcomes(run, as_json)
+    run_search(workspace, request, as_json)
+
+
+RESUMES_WITH = ("name", "resume", "wait", "as_json")
+"""The parameters of `search` beside which a saved request is resumed: with others, they are a request of their own."""
 
 
 STRATEGY_PARAMETERS = (

@@ -102,7 +102,7 @@ def _check_complete(given: SimpleNamespace, space: str | Space | None, data: str
     }
     if missing := ", ".join(name for name, value in required.items() if not value):
         hint = (
-            "to continue a search: its full command again, with --resume"
+            "to continue a search: latkit search --resume --name NAME"
             if given.resume
             else "to do a finished search again: latkit reproduce NAME"
         )

@@ -13,6 +13,7 @@ from latkit.devices import BenchmarkTool, Cooling, Device, benchmark_tool, cores
 from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import UsageError
 from latkit.spaces import Space, load
+from latkit.spaces.registry import space_of
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace.profiling.target_session import MeasureOptions
@@ -25,7 +26,9 @@ def _target(value: Target | str) -> Target:
     return Target.parse(value) if isinstance(value, str) else value
 
 
-def _space(value: Space | str) -> Space:
+def _space(value: Space | str | Mapping[str, Any]) -> Space:
+    if isinstance(value, Mapping):
+        return space_of(value)
     return load(value) if isinstance(value, str) else value
 
 
@@ -33,7 +36,7 @@ TargetField = Annotated[Target, PlainValidator(_target), PlainSerializer(str)]
 """A target, or its name such as `pi4/tflite-t4`."""
 
 SpaceField = Annotated[Space, PlainValidator(_space), PlainSerializer(lambda space: space.to_json())]
-"""A space, or the name of a built-in one or of a TOML file."""
+"""A space, or the name of a built-in one or of a TOML file, or a document of `Space.to_json`."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of an ONNX file's inputs, by name."""

@@ -18,6 +18,7 @@ from latkit.search.strategies import STRATEGIES
 from latkit.search.strategy_run import RunOptions, planned_strategy, run_strategy
 from latkit.search.tasks import DEFAULT_METRIC
 from latkit.workspace.requests.search import BenchmarkSearchRequest
+from latkit.workspace.searches.saved_request import saving_request
 
 BENCHMARK_GOALS = (f"{DEFAULT_METRIC}:max",)
 
@@ -43,7 +44,7 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     folder = workspace.search_dir(request.name)
     _check_folder(workspace, request, plan)
     options = RunOptions(callbacks, request.workers, request.cluster)
-    with connected(request.cluster):
+    with saving_request(workspace, request), connected(request.cluster):
         record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
     report.write_report(workspace, request.name, folder / REPORT_FILE)
     return record

@@ -23,6 +23,7 @@ from latkit.workspace.requests.search import SearchRequest
 from latkit.workspace.searches.baselines import NetworkTimer, check_mobilenet
 from latkit.workspace.searches.multi_search import Outcome, search_series
 from latkit.workspace.searches.preflight import prepared
+from latkit.workspace.searches.saved_request import saving_request
 from latkit.workspace.searches.search_job import SearchJob
 from latkit.workspace.searches.single_search import FinishedSearch, search_one
 from latkit.workspace.searches.worker import follow
@@ -70,6 +71,13 @@ def search(
     if not is_first_process():
         follow(workspace, job)
         return SearchRun(request.name, ())
+    with saving_request(workspace, request):
+        return _search_all(workspace, job, request, callbacks)
+
+
+def _search_all(
+    workspace: MeasuringWorkspace, job: SearchJob, request: SearchRequest, callbacks: Callbacks
+) -> SearchRun:
     if len(job.series.members) > 1:
         return _search_series(workspace, job, request.resume, callbacks)
     (member,) = job.series.members

@@ -63,6 +63,21 @@ def test_a_replay_is_resumed_and_leaves_a_report(replay, tmp_path: Path) -> None
     assert "Best so far" in page
 
 
+def test_a_replay_is_resumed_by_its_name_alone(replay, latkit: Run, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    code, document, _ = replay("--strategy", "local-search", "--evaluations", 20, "--seed", 3)
+    assert code == 0
+    history = root / "search" / "found" / HISTORY_FILE
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(lines[:9]))
+    for name in ("strategy.json", "report.html"):
+        (root / "search" / "found" / name).unlink()
+    code, out, err = latkit("-C", root, "search", "--resume", "--name", "found", "--json")
+    assert code == 0, err
+    assert {**json.loads(out), "seconds": 0} == {**document, "seconds": 0}
+    assert len(history.read_text().splitlines()) == len(lines)
+
+
 def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
