@@ -16,14 +16,16 @@ VARIED = ("ADD", "SUB", "QUANTIZE")
 def with_other_scales(kernel: Graph) -> Sequence[Graph]:
     """A sum, or a change of scale, in 8 bits: for XNNPACK where TFLite's own kernel computes it, and the reverse.
 
-    Nothing for other kernels. Networks have both: with a layer scale that was hardly trained, or a small constant, the
-    scales are too far apart for XNNPACK.
+    Light work beside it, such as a padding, stays. Nothing for other kernels. Networks have both: with a layer scale
+    that was hardly trained, or a small constant, the scales are too far apart for XNNPACK.
     """
-    (node, *others) = kernel.nodes
-    if others or node.op not in VARIED:
+    varied = [node for node in kernel.nodes if node.op in VARIED]
+    if len(varied) != 1:
         return ()
+    (node,) = varied
     operands, output = set(node.inputs), node.outputs[0].quantization
-    if output is None or len(operands) < len(node.inputs):
+    is_given = max(operands) < len(kernel.inputs) + len(kernel.constants)
+    if output is None or not is_given or len(operands) < len(node.inputs):
         return ()
     changed = operands if node.get(SCALES) else {node.inputs[-1]}
     scale = output.scale * (1.0 if node.get(SCALES) else SCALE_RANGES[node.op][0] / 2)

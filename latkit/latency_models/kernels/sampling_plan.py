@@ -117,7 +117,7 @@ def choose_kernels(
 
     `fractions` is `Plan.fractions`. If the error of an anchor falls with the root of its number of kernels, that of a
     network is smallest where these numbers grow as (fraction x error)^(2/3). Anchors with fewer than `MIN_KERNELS` come
-    first, so that every kind can be predicted, then those with the largest numbers.
+    first, beginning with the fewest, so that every kind can be predicted; then those with the largest numbers.
     """
     by_anchor: dict[str, list[KernelSpec]] = {}
     for spec in pool:
@@ -127,15 +127,14 @@ def choose_kernels(
         anchor: (fractions.get(anchor, 0.0) * (0.02 + float(np.sqrt((errors[anchor] ** 2).mean())))) ** (2 / 3)
         for anchor in by_anchor
     }
-    weights |= {
-        anchor: max(weights.values())
-        for anchor, specs in by_anchor.items()
-        if sum(spec.key in known_s for spec in specs) < MIN_KERNELS
+    known = {
+        anchor: min(sum(spec.key in known_s for spec in specs), MIN_KERNELS) for anchor, specs in by_anchor.items()
     }
+    weights |= {anchor: max(weights.values()) for anchor, number in known.items() if number < MIN_KERNELS}
     chosen: list[Graph] = []
-    for anchor, specs in sorted(by_anchor.items(), key=lambda item: (-weights[item[0]], -fractions.get(item[0], 0.0))):
+    for anchor in sorted(by_anchor, key=lambda one: (-weights[one], known[one], -fractions.get(one, 0.0))):
         share = math.ceil(count * weights[anchor] / sum(weights.values()))
-        chosen += _choose_of_anchor(specs, known_s, errors[anchor], min(share, count - len(chosen)))
+        chosen += _choose_of_anchor(by_anchor[anchor], known_s, errors[anchor], min(share, count - len(chosen)))
     return chosen
 
 
