@@ -25,6 +25,8 @@ NO_MEMORY = (
     "is killed by signal: Killed",
 )
 """Messages of torch's allocators and data loaders, in errors without a class of their own."""
+NO_ROUTINE = "could not create a primitive"
+"""The whole message of oneDNN where there is no memory for a routine's code; longer ones have other causes."""
 
 
 @contextmanager
@@ -58,7 +60,9 @@ def _out_of_memory(folder: Path, settings: TrainingSettings, error: BaseExceptio
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in str(error) for phrase in NO_MEMORY)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return str(error).strip() == NO_ROUTINE or any(phrase in str(error) for phrase in NO_MEMORY)
 
 
 def _first_line(error: BaseException) -> str:
